@@ -1,0 +1,172 @@
+"""Where a shadow may live: which URLs there are, and how to show one without its passwords."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from urllib.parse import parse_qsl, urlencode, urlsplit
+
+import attrs
+
+from shadows.core.names import shown
+from shadows.errors import ConfigurationError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from urllib.parse import SplitResult
+
+KINDS = {
+    "memory": "memory",
+    "redis": "redis",
+    "rediss": "redis",
+    "unix": "redis",
+    "redis+cluster": "cluster",
+    "rediss+cluster": "cluster",
+    "redis+sentinel": "sentinel",
+    "rediss+sentinel": "sentinel",
+    "valkey": "redis",
+    "valkeys": "redis",
+    "valkey+cluster": "cluster",
+    "valkeys+cluster": "cluster",
+    "embedded": "embedded",
+}
+"""Every scheme, and what lies behind it."""
+
+SERVED = ("memory", "redis", "rediss", "unix", "valkey", "valkeys")
+"""The schemes that this version can serve."""
+
+CLIENTS = ("redis-py", "glide")
+SERVED_CLIENTS = ("redis-py",)
+
+_EXAMPLES = "redis://localhost:6379/0, rediss://user:password@host:6379/0, unix:///run/redis.sock or memory://name"
+_SECRET = re.compile(
+    r"([?&;][^=&;]*(?:pass|pwd|secret|token|credential)[^=&;]*=)(?:(?![&;][^=&;]*=).)*",
+    re.IGNORECASE | re.DOTALL,
+)
+_NUMBER = re.compile(r"[0-9]{1,5}")
+
+
+@attrs.frozen
+class Url:
+    """A URL that this version can serve."""
+
+    address: str = attrs.field(repr=False)
+    """for the client library: without parameters of our own; it may hold passwords"""
+    scheme: str
+    kind: str
+    """what lies behind it: ``memory``, ``redis``, ``cluster``, ``sentinel`` or ``embedded``"""
+    client: str
+    """the client library: ``redis-py`` or ``glide``; empty where there is none"""
+    path: str = attrs.field(repr=False)
+    """what follows the host; of ``memory://`` all that follows"""
+    redacted: str
+    """for messages: without passwords"""
+
+    def __str__(self) -> str:
+        return self.redacted
+
+
+def parse(url: str, *, argument: str = "url") -> Url:
+    """Return what the URL means.
+
+    Raises:
+        ConfigurationError: no such scheme, one that this version cannot serve, or a part that makes no
+            sense; the text names
+            ``argument`` and shows no password.
+        TypeError: it is no string.
+    """
+    if not isinstance(url, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise TypeError(f"{argument} must be a string, such as redis://localhost:6379/0, not {type(url).__name__}")
+    url = url.strip()
+    where = f"{argument}={shown(redacted(url))}"
+    scheme, separator, rest = url.partition("://")
+    scheme = scheme.lower()
+    if not separator:
+        raise ConfigurationError(f"{where} has no scheme; write for example {_EXAMPLES}")
+    _check_scheme(scheme, where)
+    if KINDS[scheme] == "memory":
+        return Url(url, scheme, "memory", "", rest, redacted(url))
+    split = _split(url, where)
+    _check_server(scheme, split, where)
+    own, query = _own_parameters(split.query)
+    client = own.get("client", "redis-py")
+    if client not in CLIENTS:
+        raise ConfigurationError(f"{where} asks for the client {shown(client)}; there are {' and '.join(CLIENTS)}")
+    if client not in SERVED_CLIENTS:
+        raise ConfigurationError(f"{where} asks for the client {client}, which comes in a later version; use redis-py")
+    address = split._replace(query=query).geturl() if own else url
+    return Url(address, scheme, KINDS[scheme], client, split.path, redacted(url))
+
+
+def redacted(url: str) -> str:
+    """Return the URL as it may be shown: passwords, in its user part or its parameters, are three stars.
+
+    It makes sense of nothing and so fails for nothing: what a password with odd characters does to a URL
+    must not show it.
+    """
+    scheme, separator, rest = url.partition("://")
+    if not separator:
+        scheme, rest = "", url
+    secret = _SECRET.search(rest)
+    front, back = (rest[: secret.start()], rest[secret.start() :]) if secret else (rest, "")
+    credentials, at, place = front.rpartition("@")
+    if not at and "@" in back:  # who knows which of both it is
+        credentials, place = front, ""
+    if credentials:
+        user, colon, _ = credentials.partition(":")
+        credentials = f"{user}:***" if colon else "***"
+    return f"{scheme}{separator}{credentials}{at}{place}{_SECRET.sub(r'\1***', back)}"
+
+
+def _check_scheme(scheme: str, where: str) -> None:
+    if scheme not in KINDS:
+        near = difflib.get_close_matches(scheme, KINDS, n=1)
+        hint = f"did you mean {near[0]}://?" if near else f"write for example {_EXAMPLES}"
+        raise ConfigurationError(f"{where} has a scheme that does not exist; {hint}")
+    if scheme not in SERVED:
+        raise ConfigurationError(f"{where}: {scheme}:// comes in a later version; now there are {_listed(SERVED)}")
+
+
+def _split(url: str, where: str) -> SplitResult:
+    if any(character.isspace() or not character.isprintable() for character in url):
+        raise ConfigurationError(f"{where} holds white space or control characters; percent-encode them")
+    try:
+        split = urlsplit(url)
+    except ValueError:
+        raise ConfigurationError(f"{where}: its host makes no sense; write for example {_EXAMPLES}") from None
+    if split.fragment or "@" in split.path:
+        raise ConfigurationError(f"{where}: percent-encode '#', '/' and '?' in a user name or a password")
+    return split
+
+
+def _check_server(scheme: str, split: SplitResult, where: str) -> None:
+    if scheme == "unix":
+        if split.path in ("", "/"):
+            raise ConfigurationError(f"{where} names no socket; write for example unix:///run/redis.sock?db=0")
+        return
+    if "," in split.netloc.rpartition("@")[2]:
+        raise ConfigurationError(f"{where} names several hosts; that takes {scheme}+cluster:// or {scheme}+sentinel://")
+    if not _has_sensible_port(split):
+        raise ConfigurationError(f"{where}: its port is no number from 1 to 65535; write for example {_EXAMPLES}")
+    database = split.path.strip("/")
+    if database and not _NUMBER.fullmatch(database):
+        raise ConfigurationError(f"{where}: its database is no number; write for example {scheme}://localhost:6379/0")
+
+
+def _has_sensible_port(split: SplitResult) -> bool:
+    try:
+        return split.port != 0
+    except ValueError:
+        return False
+
+
+def _own_parameters(query: str) -> tuple[dict[str, str], str]:
+    pairs = parse_qsl(query, keep_blank_values=True)
+    own = {name: value for name, value in pairs if name == "client"}
+    return own, urlencode([(name, value) for name, value in pairs if name not in own])
+
+
+def _listed(names: Sequence[str]) -> str:
+    *most, last = (f"{name}://" for name in names)
+    return f"{', '.join(most)} and {last}"

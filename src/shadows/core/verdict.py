@@ -1,0 +1,80 @@
+"""What becomes of a lease.  Each legal outcome has a constructor of its own, so an illegal mix cannot be
+written.
+"""
+
+from __future__ import annotations
+
+import enum
+
+import attrs
+
+from shadows.core.lifecycle import ExecutionState
+from shadows.core.scheduling import AT_ONCE, Due
+
+
+class Kind(enum.StrEnum):
+    """What settle does with the call; the values travel to the broker."""
+
+    END = "end"
+    """the run is over: close its record, keep its result"""
+    AGAIN = "again"
+    """place the next attempt, or the next occurrence"""
+    BACK = "back"
+    """hand back: it never started, or must start afresh; no attempt and no delivery is used up"""
+    UNKNOWN = "unknown"
+    """put back with a growing delay for a worker that knows the task; after ``unknown_task_ttl`` bury it"""
+    BURY = "bury"
+    """make it a dead letter"""
+
+
+@attrs.frozen
+class Verdict:
+    """The outcome of one lease.  Use the functions of this module to build one."""
+
+    kind: Kind
+    state: ExecutionState = ExecutionState.QUEUED
+    reason: str = ""
+    """a word that explains the state: ``cancelled``, ``worker-lost``, ``cancel_ignored``; at most 64 bytes"""
+    task: str = ""
+    """the task's name, kept in the ended record"""
+    due: Due = AT_ONCE
+    attempt: int = 1
+    body: bytes = attrs.field(repr=False, default=b"")
+    """the encoded outcome of a run that ended, else the payload of what is placed"""
+
+
+def completed(task: str, result: bytes = b"", *, reason: str = "") -> Verdict:
+    """The body returned; ``result`` is empty when it returned None."""
+    return Verdict(Kind.END, ExecutionState.COMPLETED, reason, task, body=result)
+
+
+def failed(task: str, error: bytes, *, reason: str = "") -> Verdict:
+    """The body raised, and will not be tried again; its payload is kept as long as its record, for a
+    replay.
+    """
+    return Verdict(Kind.END, ExecutionState.FAILED, reason, task, body=error)
+
+
+def cancelled(task: str, *, reason: str = "cancelled") -> Verdict:
+    """The run is over without an outcome, on somebody's decision."""
+    return Verdict(Kind.END, ExecutionState.CANCELLED, reason, task)
+
+
+def again(payload: bytes, *, attempt: int, due: Due = AT_ONCE) -> Verdict:
+    """Place the next attempt: same run, same payload, when ``due``."""
+    return Verdict(Kind.AGAIN, attempt=attempt, due=due, body=payload)
+
+
+def handed_back(payload: bytes, *, attempt: int) -> Verdict:
+    """Give the call back at once, as if it had never been claimed."""
+    return Verdict(Kind.BACK, attempt=attempt, body=payload)
+
+
+def unknown(payload: bytes, *, attempt: int) -> Verdict:
+    """Nobody here knows the task: wait 1 s, doubling to 60 s, for a worker that does."""
+    return Verdict(Kind.UNKNOWN, attempt=attempt, body=payload)
+
+
+def dead(payload: bytes, *, attempt: int, reason: str) -> Verdict:
+    """It can never run: make it a dead letter for ``reason``."""
+    return Verdict(Kind.BURY, ExecutionState.FAILED, reason, attempt=attempt, body=payload)

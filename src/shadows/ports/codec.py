@@ -1,0 +1,23 @@
+"""How values become bytes and come back."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+
+class Codec(Protocol):
+    """One encoding.  ``id`` is one ASCII character that travels with each message; the reader picks the
+    codec by it.
+    """
+
+    id: str
+
+    def encode(self, value: Any) -> bytes:
+        """Return the bytes of ``value``; raise SerializationError that names the path of what cannot
+        travel.
+        """
+        ...
+
+    def decode(self, data: bytes) -> Any:
+        """Return the value; raise Undecodable."""
+        ...

@@ -1,0 +1,59 @@
+"""Who hears of what happens: metrics, spans and logs hang here, and nowhere else."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from shadows.core.holder import Holder
+    from shadows.core.verdict import Verdict
+    from shadows.ports.broker import Lease, Settlement
+
+
+class Observer(Protocol):
+    """Called synchronously on the hot path: a method returns at once and raises nothing."""
+
+    def started(self, task: str, lease: Lease) -> None:
+        """A body is about to run."""
+        ...
+
+    def ended(self, task: str, lease: Lease, verdict: Verdict, error: BaseException | None) -> None:
+        """A body has ended, and this is what will be settled."""
+        ...
+
+    def settled(self, lease: Lease, verdict: Verdict, settlement: Settlement) -> None:
+        """The broker answered a settle with something else than SETTLED."""
+        ...
+
+    def refused(self, task: str, lease: Lease, verdict: Verdict) -> None:
+        """A call was not run: unknown task, undecodable, over its count."""
+        ...
+
+    def lost(self, lease: Lease) -> None:
+        """A lease was lost; its body is being cancelled."""
+        ...
+
+    def disrupted(self, error: BaseException, failures: int, pause: float) -> None:
+        """The broker is away for the so-manieth time in a row; the next try comes after ``pause`` seconds."""
+        ...
+
+    def recovered(self) -> None:
+        """The broker is back."""
+        ...
+
+    def left(self, unknown: int, dead: int) -> None:
+        """Everything is done but these: calls of tasks that nobody knows, and dead letters."""
+        ...
+
+    def working(self, holder: Holder, tasks: int) -> None:
+        """A worker has begun."""
+        ...
+
+    def stopping(self, holder: Holder, running: int) -> None:
+        """A worker claims no more and waits for its bodies."""
+        ...
+
+    def stopped(self, holder: Holder) -> None:
+        """A worker has ended."""
+        ...

@@ -1,0 +1,194 @@
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from shadows.core.settings import (
+    MEBIBYTE,
+    ProcessOptions,
+    ShadowOptions,
+    WorkerOptions,
+    process_options,
+    shadow_options,
+    worker_options,
+)
+from shadows.errors import ConfigurationError
+
+D = timedelta
+
+
+def worker(environment: dict[str, str] | None = None, **explicit: object) -> WorkerOptions:
+    return worker_options(explicit, environment or {}, default_name="host#1")
+
+
+def test_without_a_word_the_documented_defaults_hold() -> None:
+    """SPEC and PARITY name them."""
+    assert shadow_options({}, {}) == ShadowOptions(
+        name="shadows",
+        url="redis://localhost:6379/0",
+        heartbeat_interval=D(seconds=2),
+        missed_heartbeats=5,
+        execution_ttl=D(minutes=15),
+        unknown_task_ttl=D(hours=24),
+        dead_letter_ttl=D(days=7),
+        add_deadline=D(seconds=5),
+        max_payload=8 * MEBIBYTE,
+        max_result=8 * MEBIBYTE,
+        horizon=D(days=3653),
+        strict_when=False,
+    )
+    assert worker() == WorkerOptions(
+        name="host#1",
+        concurrency=10,
+        redelivery_timeout=D(minutes=5),
+        reconnection_delay=D(seconds=5),
+        minimum_check_interval=D(milliseconds=100),
+        scheduling_resolution=D(milliseconds=250),
+        schedule_automatic_tasks=True,
+        max_deliveries=5,
+        drain_timeout=D(seconds=30),
+    )
+    assert process_options({}, {}) == ProcessOptions(
+        tasks=(), logging_level="INFO", logging_format="console", healthcheck_port=None, metrics_port=None
+    )
+
+
+def test_every_documented_variable_is_read() -> None:
+    """The example of the production guide, word for word, and the rest of the options."""
+    environment = {
+        "SHADOW_NAME": "orders",
+        "SHADOW_URL": "redis://redis.production.com:6379/0",
+        "SHADOW_EXECUTION_TTL": "0",
+        "SHADOW_HEARTBEAT_INTERVAL": "1s",
+        "SHADOW_MISSED_HEARTBEATS": "3",
+        "SHADOW_ADD_DEADLINE": "15",
+        "SHADOW_MAX_PAYLOAD": "16MiB",
+        "SHADOW_MAX_RESULT": "512 KiB",
+        "SHADOW_HORIZON": "30d",
+        "SHADOW_STRICT_WHEN": "yes",
+        "SHADOW_WORKER_NAME": "orders-worker-1",
+        "SHADOW_WORKER_CONCURRENCY": "50",
+        "SHADOW_WORKER_REDELIVERY_TIMEOUT": "10m",
+        "SHADOW_WORKER_RECONNECTION_DELAY": "5s",
+        "SHADOW_WORKER_MINIMUM_CHECK_INTERVAL": "100ms",
+        "SHADOW_WORKER_SCHEDULING_RESOLUTION": "250ms",
+        "SHADOW_WORKER_SCHEDULE_AUTOMATIC_TASKS": "false",
+        "SHADOW_WORKER_DRAIN_TIMEOUT": "1m",
+        "SHADOW_WORKER_MAX_DELIVERIES": "7",
+        "SHADOW_WORKER_HEALTHCHECK_PORT": "8080",
+        "SHADOW_WORKER_METRICS_PORT": "9090",
+        "SHADOW_LOGGING_LEVEL": "debug",
+        "SHADOW_LOGGING_FORMAT": "json",
+        "SHADOW_TASKS": "myapp.tasks:production_tasks, other:tasks",
+        "HOME": "/root",
+    }
+    shadow = shadow_options({}, environment)
+    assert (shadow.name, shadow.url) == ("orders", "redis://redis.production.com:6379/0")
+    assert (shadow.execution_ttl, shadow.heartbeat_interval, shadow.missed_heartbeats) == (D(0), D(seconds=1), 3)
+    assert (shadow.add_deadline, shadow.max_payload, shadow.max_result) == (D(seconds=15), 16 * MEBIBYTE, 524_288)
+    assert (shadow.horizon, shadow.strict_when) == (D(days=30), True)
+    found = worker(environment)
+    assert (found.name, found.concurrency, found.redelivery_timeout) == ("orders-worker-1", 50, D(minutes=10))
+    assert (found.schedule_automatic_tasks, found.drain_timeout, found.max_deliveries) == (False, D(minutes=1), 7)
+    process = process_options({}, environment)
+    assert process.tasks == ("myapp.tasks:production_tasks", "other:tasks")
+    assert (process.logging_level, process.logging_format) == ("DEBUG", "json")
+    assert (process.healthcheck_port, process.metrics_port) == (8080, 9090)
+
+
+def test_an_argument_wins_over_the_environment_and_that_over_the_default() -> None:
+    """An argument of None and an empty variable count as not given."""
+    environment = {"SHADOW_WORKER_CONCURRENCY": "50", "SHADOW_WORKER_NAME": ""}
+    assert worker(environment, concurrency=7).concurrency == 7
+    assert worker(environment, concurrency=None).concurrency == 50
+    assert worker(environment).name == "host#1"
+    assert shadow_options({"execution_ttl": D(0), "strict_when": False}, {"SHADOW_STRICT_WHEN": "1"}) == ShadowOptions(
+        execution_ttl=D(0)
+    )
+
+
+def test_what_an_argument_overrides_is_not_even_read() -> None:
+    """A broken variable does not stop somebody who says what they want."""
+    assert worker({"SHADOW_WORKER_CONCURRENCY": "many"}, concurrency=7).concurrency == 7
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "reason"),
+    [
+        ("concurrency", "x", "SHADOW_WORKER_CONCURRENCY='x' is no whole number; use one from 1 to 10000"),
+        ("concurrency", "0", "SHADOW_WORKER_CONCURRENCY='0' is out of range; use 1 to 10000"),
+        ("concurrency", 10_001, "concurrency=10001 is out of range; use 1 to 10000"),
+        ("concurrency", True, "concurrency=True is no whole number"),
+        ("concurrency", 2.5, "concurrency=2.5 is no whole number"),
+        ("redelivery_timeout", "5parsecs", "SHADOW_WORKER_REDELIVERY_TIMEOUT='5parsecs' is no duration; write for"),
+        ("redelivery_timeout", D(0), "redelivery_timeout=datetime.timedelta(0) is zero; write for example"),
+        ("drain_timeout", "0", "SHADOW_WORKER_DRAIN_TIMEOUT='0' is zero"),
+        ("schedule_automatic_tasks", "perhaps", "='perhaps' is neither true nor false; write true or false"),
+        ("schedule_automatic_tasks", 1, "schedule_automatic_tasks=1 is neither true nor false"),
+        ("name", "a\0", "SHADOW_WORKER_NAME='a\\x00' holds characters that do not print"),
+    ],
+)
+def test_a_value_that_cannot_work_is_refused_with_its_source(option: str, value: Any, reason: str) -> None:
+    """FAULT 17: the message names the variable or the argument, whichever it came from, and what to write."""
+    variable = {f"SHADOW_WORKER_{option.upper()}": value} if isinstance(value, str) else {}
+    with pytest.raises(ConfigurationError, match=re.escape(reason)):
+        worker(variable, **({} if variable else {option: value}))
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "reason"),
+    [
+        ("name", "a b", "SHADOW_NAME='a b' cannot name a shadow"),
+        ("url", "reddis://h", "SHADOW_URL='reddis://h' has a scheme that does not exist; did you mean redis://?"),
+        ("max_payload", "8MB", "SHADOW_MAX_PAYLOAD='8MB' is no size; write bytes, or for example 8MiB"),
+        ("max_payload", "600MiB", "SHADOW_MAX_PAYLOAD='600MiB' is out of range"),
+        ("max_result", 0, "max_result=0 is out of range"),
+        ("max_result", 1.5, "max_result=1.5 is no size"),
+        ("execution_ttl", "-1s", "SHADOW_EXECUTION_TTL='-1s' is negative"),
+        ("heartbeat_interval", 0, "heartbeat_interval=0 is zero"),
+    ],
+)
+def test_the_same_holds_for_a_shadow(option: str, value: Any, reason: str) -> None:
+    """FAULT 8, 12, 17, 54: a payload above what Redis takes is refused before there is one."""
+    variable = {f"SHADOW_{option.upper()}": value} if isinstance(value, str) else {}
+    with pytest.raises(ConfigurationError, match=re.escape(reason)):
+        shadow_options({} if variable else {option: value}, variable)
+
+
+@pytest.mark.parametrize(
+    ("explicit", "reason"),
+    [
+        ({"healthcheck_port": 99_999}, "healthcheck_port=99999 is out of range; use 0 to 65535"),
+        ({"logging_level": "loud"}, "logging_level='loud' is unknown; use DEBUG, INFO"),
+        ({"logging_format": 7}, "logging_format=7 is unknown; use console, plain, json"),
+        ({"tasks": "myapp.tasks"}, "tasks='myapp.tasks' names no tasks; write module:attribute"),
+        ({"tasks": ["a:b", ":c"]}, "tasks=':c' names no tasks"),
+        ({"tasks": 7}, "tasks=7 names no tasks"),
+    ],
+)
+def test_the_same_holds_for_a_process(explicit: dict[str, object], reason: str) -> None:
+    """FAULT 83: an impossible port is one line, before any task is claimed."""
+    with pytest.raises(ConfigurationError, match=re.escape(reason)):
+        process_options(explicit, {})
+
+
+def test_collections_of_tasks_may_be_given_one_by_one_or_together() -> None:
+    """``--tasks`` is repeatable, and each may hold several."""
+    assert process_options({"tasks": ["a:b", "c:d,e.f:g", ""]}, {}).tasks == ("a:b", "c:d", "e.f:g")
+
+
+def test_an_option_that_does_not_exist_is_refused() -> None:
+    """A misspelt argument must not be silently ignored."""
+    with pytest.raises(TypeError, match="there is no option 'concurency'; there are name, concurrency"):
+        worker(concurency=5)
+
+
+def test_the_representation_of_the_options_shows_no_password() -> None:
+    """FAULT 54: options are logged when a worker starts."""
+    found = shadow_options({"url": " redis://u:secret@h/0 "}, {})
+    assert found.url == "redis://u:secret@h/0"
+    assert "secret" not in repr(found)
+    assert "redis://u:***@h/0" in repr(found)

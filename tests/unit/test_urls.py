@@ -1,0 +1,142 @@
+from __future__ import annotations
+
+import re
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shadows.core.urls import KINDS, SERVED, parse, redacted
+from shadows.errors import ConfigurationError
+
+
+@pytest.mark.parametrize(
+    ("url", "kind", "path"),
+    [
+        ("redis://localhost:6379/0", "redis", "/0"),
+        ("redis://", "redis", ""),
+        ("rediss://user:p%40ss@host/15?ssl_cert_reqs=required", "redis", "/15"),
+        ("redis://[::1]:6379/", "redis", "/"),
+        (" REDIS://host ", "redis", ""),
+        ("unix:///run/redis.sock?db=2", "redis", "/run/redis.sock"),
+        ("memory://", "memory", ""),
+        ("memory://tests/a b", "memory", "tests/a b"),
+    ],
+)
+def test_a_url_that_can_be_served_is_told_by_its_kind(url: str, kind: str, path: str) -> None:
+    """What follows from it is decided by whoever opens the backend."""
+    found = parse(url)
+    assert (found.kind, found.path, found.address) == (kind, path, url.strip())
+    assert found.scheme in SERVED
+
+
+def test_our_own_parameters_do_not_reach_the_client_library() -> None:
+    """``?client=`` chooses the library; the others are its business."""
+    found = parse("redis://h/0?client=redis-py&socket_timeout=3&health=")
+    assert found.client == "redis-py"
+    assert found.address == "redis://h/0?socket_timeout=3&health="
+    assert parse("redis://h/0?client=redis-py").address == "redis://h/0"
+    assert parse("memory://x").client == ""
+
+
+@pytest.mark.parametrize("scheme", sorted(set(KINDS) - set(SERVED)))
+def test_a_scheme_that_comes_later_says_so(scheme: str) -> None:
+    """It is no typing mistake, so the message names what there is now."""
+    with pytest.raises(
+        ConfigurationError, match=r"comes in a later version; now there are memory://, .* and valkeys://"
+    ):
+        parse(f"{scheme}://host:6379/0")
+
+
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        ("", "has no scheme"),
+        ("localhost:6379", "has no scheme; write for example redis://localhost"),
+        ("reddis://localhost", "did you mean redis://"),
+        ("http://localhost", "does not exist; write for example"),
+        ("redis://localhost:port/0", "its port is no number from 1 to 65535"),
+        ("redis://localhost:99999", "its port is no number"),
+        ("redis://localhost:0", "its port is no number"),
+        ("redis://[::1/0", "its host makes no sense"),
+        ("redis://localhost/first", "its database is no number"),
+        ("redis://h1:1,h2:2/0", r"several hosts; that takes redis\+cluster:// or redis\+sentinel://"),
+        ("redis://local host", "white space or control characters"),
+        ("redis://local\nhost", "white space or control characters"),
+        ("redis://h/0#1", "percent-encode '#'"),
+        ("redis://:pa/ss@h/0", "percent-encode '#', '/'"),
+        ("unix://", "names no socket"),
+        ("unix:///", "names no socket"),
+        ("redis://h/0?client=glide", "the client glide, which comes in a later version"),
+        ("redis://h/0?client=jedis", "asks for the client 'jedis'; there are redis-py and glide"),
+    ],
+)
+def test_nonsense_is_refused_with_the_remedy_in_one_line(url: str, reason: str) -> None:
+    """The message names the option, the URL and what to write instead."""
+    with pytest.raises(ConfigurationError, match=reason) as caught:
+        parse(url, argument="SHADOW_URL")
+    assert str(caught.value).startswith("SHADOW_URL=")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_url_is_text() -> None:
+    """An object of another library does not pass unnoticed."""
+    wrong: Any = b"redis://h"
+    with pytest.raises(TypeError, match="url must be a string, such as redis://localhost:6379/0, not bytes"):
+        parse(wrong)
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("redis://localhost:6379/0", "redis://localhost:6379/0"),
+        ("redis://user:secret@h:1/0", "redis://user:***@h:1/0"),
+        ("redis://:secret@h", "redis://:***@h"),
+        ("redis://secret@h", "redis://***@h"),
+        ("user:secret@h", "user:***@h"),
+        ("redis://u:sec@ret@h", "redis://u:***@h"),
+        ("redis://u:sec/r?e#t@h", "redis://u:***@h"),
+        (
+            "redis+sentinel://u:secret@s1,s2/svc/0?sentinel_username=x&sentinel_password=secret&db=1",
+            "redis+sentinel://u:***@s1,s2/svc/0?sentinel_username=x&sentinel_password=***&db=1",
+        ),
+        ("redis://h/0?PASSWORD=sec&ret&db=1", "redis://h/0?PASSWORD=***&db=1"),
+        ("redis://h/0?auth_token=secret#secret", "redis://h/0?auth_token=***"),
+        ("redis://u:x@h/0?password=sec@ret", "redis://u:***@h/0?password=***"),
+        ("redis://u:secret?my_pass=secret@h", "redis://u:***?my_pass=***"),
+        ("unix:///s?db=1&password=secret", "unix:///s?db=1&password=***"),
+    ],
+)
+def test_a_password_is_shown_as_three_stars_wherever_it_stands(url: str, shown: str) -> None:
+    """FAULT 54: errors and logs show the redacted URL; user, host and harmless parameters stay."""
+    assert redacted(url) == shown
+
+
+ODD = st.text(st.characters(codec="ascii"), max_size=8)
+
+
+@given(
+    st.sampled_from(["redis", "rediss", "unix", "memory", "nonsense"]),
+    st.tuples(ODD, ODD),
+    st.sampled_from(
+        ["{s}://user:{p}@h:6379/0", "{s}://:{p}@h", "{s}://u:x@h/0?password={p}", "{s}://h?db=1&my_secret={p}"]
+    ),
+)
+def test_no_error_and_no_representation_shows_a_password(scheme: str, around: tuple[str, str], form: str) -> None:
+    """FAULT 54: whatever its other characters do to the URL, percent-encoded or not."""
+    password = around[0] + "S3CRET" + around[1]
+    for written in (password, quote(password, safe="")):
+        try:
+            found = parse(form.format(s=scheme, p=written))
+        except ConfigurationError as error:
+            text = str(error)
+        else:
+            text = f"{found!r} {found}"
+        assert "S3CRET" not in text or _looks_like_a_parameter_of_its_own(written, form)
+
+
+def _looks_like_a_parameter_of_its_own(password: str, form: str) -> bool:
+    """``?password=a&bS3CRET=c`` has a second parameter, whatever its author meant."""
+    return "?" in form and re.search(r"[&;].*=", password, re.DOTALL) is not None
