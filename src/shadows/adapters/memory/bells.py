@@ -1,0 +1,68 @@
+"""How a sleeping claim is woken, from whichever thread and event loop the news comes."""
+
+from __future__ import annotations
+
+import asyncio
+
+import attrs
+
+RINGS = 64
+"""The most sleepers that one step wakes."""
+
+
+@attrs.define(eq=False)
+class Sleeper:
+    """A claim that waits; ``future`` belongs to ``loop`` and is touched only there."""
+
+    holder: str
+    hungry: bool
+    """it can take calls, so a placement may wake it"""
+    loop: asyncio.AbstractEventLoop = attrs.field(factory=asyncio.get_running_loop)
+    future: asyncio.Future[None] = attrs.field(init=False)
+    rung: bool = False
+
+    def __attrs_post_init__(self) -> None:
+        self.future = self.loop.create_future()
+
+    def wake(self) -> bool:
+        """Wake it; return whether somebody is still there to wake up."""
+        self.rung = True
+        try:
+            self.loop.call_soon_threadsafe(_resolve, self.future)
+        except RuntimeError:  # its loop was closed under it
+            return False
+        return True
+
+
+def _resolve(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
+
+
+@attrs.define
+class Bells:
+    """Who sleeps, longest first, and whose ring nobody has heard yet.  Used under the store's lock."""
+
+    sleepers: list[Sleeper] = attrs.field(factory=list[Sleeper])
+    unheard: set[str] = attrs.field(factory=set[str])
+
+    def ring(self, count: int) -> None:
+        """Wake up to ``count`` sleepers that can take calls."""
+        for sleeper in [sleeper for sleeper in self.sleepers if sleeper.hungry]:
+            if count < 1:
+                return
+            self.sleepers.remove(sleeper)
+            count -= sleeper.wake()
+
+    def ring_for(self, holder: str) -> bool:
+        """Wake the holder's sleeping claims; return whether there was one."""
+        woken = 0
+        for sleeper in [sleeper for sleeper in self.sleepers if sleeper.holder == holder]:
+            self.sleepers.remove(sleeper)
+            woken += sleeper.wake()
+        return woken > 0
+
+    def leave(self, sleeper: Sleeper) -> None:
+        """Forget a sleeper that woke by itself."""
+        if sleeper in self.sleepers:
+            self.sleepers.remove(sleeper)

@@ -1,0 +1,144 @@
+"""The broker port over one store: each verb is one step under its lock."""
+
+from __future__ import annotations
+
+import asyncio
+
+import attrs
+
+from shadows.adapters.memory import claiming, reading, scheduling, settling
+from shadows.adapters.memory.bells import Sleeper
+from shadows.ports.broker import Part
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from contextlib import AbstractContextManager
+
+    from shadows.adapters.memory.store import Store
+    from shadows.core.holder import Holder
+    from shadows.core.verdict import Verdict
+    from shadows.ports.backend import Terms
+    from shadows.ports.broker import (
+        Cancellation,
+        Claim,
+        DeadLetter,
+        Entry,
+        Lease,
+        Order,
+        Placement,
+        Record,
+        Settlement,
+        Survey,
+    )
+
+
+@attrs.frozen
+class MemoryBroker:
+    """The verbs; see :class:`shadows.ports.broker.Broker` for what each promises."""
+
+    store: Store
+    terms: Terms
+    clock: Callable[[], float]
+
+    async def schedule(self, entries: Sequence[Entry], *, repeated: bool = False) -> list[Placement]:
+        """Place each entry, in order."""
+        with self._step():
+            return [scheduling.schedule(self.store, entry, repeated=repeated) for entry in entries]
+
+    async def claim(self, order: Order, *, patience: float = 0) -> Claim:
+        """Wait, if there is patience and nothing to do; then lease calls to the holder."""
+        if patience > 0:
+            await self._wait(order, patience)
+        with self._step():
+            return claiming.claim(self.store, self.terms, order)
+
+    async def ring(self, holder: Holder) -> None:
+        """End the wait of this holder's patient claim, now or the next one."""
+        with self._step():
+            if not self.store.bells.ring_for(holder.id):
+                self.store.bells.unheard.add(holder.id)
+
+    async def settle(self, holder: Holder, done: Sequence[tuple[Lease, Verdict]]) -> list[Settlement]:
+        """Carry out each verdict.  The fence alone says whose lease it is; ``holder`` adds nothing."""
+        del holder
+        with self._step():
+            return self._settle(done)
+
+    async def turn(self, done: Sequence[tuple[Lease, Verdict]], order: Order) -> tuple[list[Settlement], Claim]:
+        """Settle, then claim, as one step."""
+        with self._step():
+            return self._settle(done), claiming.claim(self.store, self.terms, order)
+
+    def renew(self, holder: Holder, tokens: Sequence[str]) -> frozenset[str]:
+        """Start these leases anew; return those that the holder has lost."""
+        with self._step():
+            return settling.renew(self.store, holder, tokens)
+
+    async def cancel(self, key: str) -> Cancellation:
+        """End a waiting call, or have a running one's holder told."""
+        with self._step():
+            return scheduling.cancel(self.store, self.terms, key)
+
+    async def read(self, key: str, parts: Part = Part.NOTHING) -> Record | None:
+        """Return what is kept for the key."""
+        with self._step():
+            return reading.read(self.store, key, parts)
+
+    async def survey(self, limit: int) -> Survey:
+        """Count everything and list what comes first."""
+        with self._step():
+            return reading.survey(self.store, limit)
+
+    async def clear(self) -> int:
+        """End all calls that wait."""
+        with self._step():
+            return scheduling.clear(self.store, self.terms)
+
+    async def report(self, lease: Lease, progress: Mapping[str, str]) -> bool:
+        """Merge the progress, if the lease still holds."""
+        with self._step():
+            return settling.report(self.store, lease, progress)
+
+    async def progress(self, key: str) -> dict[str, str]:
+        """Return the progress of the key's run."""
+        with self._step():
+            run = self.store.runs.get(key)
+            return {} if run is None else dict(run.progress)
+
+    async def dead(self, *, limit: int, before: str = "") -> list[DeadLetter]:
+        """List dead letters, newest first."""
+        with self._step():
+            return reading.dead(self.store, limit, before)
+
+    def _step(self) -> AbstractContextManager[None]:
+        return self.store.step(self.clock)
+
+    def _settle(self, done: Sequence[tuple[Lease, Verdict]]) -> list[Settlement]:
+        return [settling.settle(self.store, self.terms, lease, verdict) for lease, verdict in done]
+
+    async def _wait(self, order: Order, patience: float) -> None:
+        sleeper, bells = Sleeper(order.holder.id, hungry=order.limit > 0), self.store.bells
+        with self._step():
+            rung = order.holder.id in bells.unheard
+            bells.unheard.discard(order.holder.id)
+            if rung or claiming.has_news(self.store, order):
+                return
+            bells.sleepers.append(sleeper)
+            due_in = self.store.due_in()
+        if sleeper.hungry and due_in is not None:
+            patience = min(patience, due_in)
+        try:
+            await asyncio.wait([sleeper.future], timeout=patience)
+        except asyncio.CancelledError:
+            self._pass_on(sleeper)
+            raise
+        finally:
+            with self._step():
+                bells.leave(sleeper)
+
+    def _pass_on(self, sleeper: Sleeper) -> None:
+        """Let another one hear what woke this claim, which does not come: it may have been a placement."""
+        with self._step():
+            if sleeper.rung:
+                self.store.bells.ring(1)

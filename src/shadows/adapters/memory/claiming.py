@@ -1,0 +1,154 @@
+"""The verb ``claim``: promote, recover, sweep, read; then tell the holder what else it should know."""
+
+from __future__ import annotations
+
+import attrs
+
+from shadows.adapters.memory.moves import Ending, announce, bury, close, enqueue
+from shadows.adapters.memory.presence import heartbeat
+from shadows.adapters.memory.store import Hold
+from shadows.core.lifecycle import ExecutionState
+from shadows.ports.broker import Claim, Lease
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from shadows.adapters.memory.store import Run, Store
+    from shadows.ports.backend import Terms
+    from shadows.ports.broker import Order
+
+PROMOTE = 100
+"""The most calls that one claim promotes."""
+SWEEP = 100
+"""The most leases that one claim looks at."""
+FROM_THE_START = "-"
+
+
+@attrs.define
+class _Round:
+    """One claim under way."""
+
+    store: Store
+    terms: Terms
+    order: Order
+    leases: list[Lease] = attrs.field(factory=list[Lease])
+
+    @property
+    def full(self) -> bool:
+        return len(self.leases) >= self.order.limit
+
+
+def claim(store: Store, terms: Terms, order: Order) -> Claim:
+    """Carry out one order."""
+    turn = _Round(store, terms, order)
+    enrolled = heartbeat(store, order.holder, order.horizon) if order.sweep else True
+    _promote(store)
+    left_behind = _recover(turn)
+    cursor, stopped = _sweep(turn)
+    more = _read(turn)
+    return Claim(
+        leases=tuple(turn.leases),
+        due_in=store.due_in(),
+        sweep=cursor,
+        more=order.limit > 0 and (left_behind or stopped or more),
+        left=len(store.queue) + len(store.ready) + len(store.held) - len(store.unknown),
+        cancels=_cancels(store, order),
+        enrolled=enrolled,
+    )
+
+
+def has_news(store: Store, order: Order) -> bool:
+    """Tell whether a claim need not wait: calls may be ready, or this holder has a message."""
+    if order.limit > 0 and (store.ready or (store.queue and store.queue[0][0] <= store.now)):
+        return True
+    return order.hear and any(store.held[token].holder.id == order.holder.id for token in store.untold)
+
+
+def _promote(store: Store) -> None:
+    due = [key for when, key in store.queue[:PROMOTE] if when <= store.now]
+    del store.queue[: len(due)]
+    for key in due:
+        run = store.runs[key.decode()]
+        enqueue(store, run)
+        announce(store, run, run.state, None)
+
+
+def _recover(turn: _Round) -> bool:
+    """Lease anew what a lost reply kept from the holder, counting no delivery; tell whether some is left."""
+    if turn.order.known is None:
+        return False
+    known = frozenset(turn.order.known)
+    for token, hold in sorted(turn.store.held.items()):
+        if hold.holder.id != turn.order.holder.id or token in known:
+            continue
+        if turn.full:
+            return True
+        _take(turn, hold.run)
+    return False
+
+
+def _sweep(turn: _Round) -> tuple[str, bool]:
+    """Redeliver what expired, a bounded step; return where to go on, and whether the limit stopped it."""
+    store, start = turn.store, turn.order.sweep
+    if not start:
+        return "", False
+    after = "" if start == FROM_THE_START else start
+    rows = sorted((token, hold) for token, hold in store.held.items() if token > after)[:SWEEP]
+    for token, hold in rows:
+        idle = store.now - hold.renewed
+        if hold.holder.id != turn.order.holder.id and idle > hold.holder.lease:
+            if turn.full:
+                return after or FROM_THE_START, True
+            hold.run.lost += 1
+            _take(turn, hold.run)
+        after = token
+    return (FROM_THE_START if len(rows) < SWEEP else after), False
+
+
+def _read(turn: _Round) -> bool:
+    """Take ready calls, oldest first; tell whether there were as many as wanted."""
+    wanted = turn.order.limit - len(turn.leases)
+    oldest = [run for run, _ in zip(turn.store.ready.values(), range(wanted), strict=False)]
+    for run in oldest:
+        _take(turn, run)
+    return 0 < wanted == len(oldest)
+
+
+def _take(turn: _Round, run: Run) -> None:
+    """Lease this call, unless it is one that must not start (again)."""
+    if run.cancel_requested:
+        close(turn.store, turn.terms, run, Ending(ExecutionState.CANCELLED, "cancelled"))
+    elif run.lost >= turn.order.max_deliveries:
+        bury(turn.store, turn.terms, run, "worker-lost")
+    else:
+        turn.leases.append(_lease(turn.store, turn.order, run))
+
+
+def _lease(store: Store, order: Order, run: Run) -> Lease:
+    store.ready.pop(run.token, None)
+    store.unknown.discard(run.key)
+    fence = store.next_fence()
+    run.state, run.fence, run.holder, run.started = ExecutionState.RUNNING, fence, order.holder.id, store.now
+    store.held[run.token] = Hold(run, order.holder, fence, store.now)
+    announce(store, run, run.state, fence)
+    return Lease(
+        key=run.key,
+        token=run.token,
+        fence=fence,
+        attempt=run.attempt,
+        payload=run.payload,
+        deliveries=run.lost + 1,
+        due=run.due,
+        started=store.now,
+    )
+
+
+def _cancels(store: Store, order: Order) -> tuple[tuple[str, int], ...]:
+    """Tell the holder once which of its calls to cancel; after a broken trip all: its answer is lost."""
+    if order.known is not None:
+        asked = [token for token, hold in store.held.items() if hold.run.cancel_requested]
+    else:
+        asked = list(store.untold) if order.hear else []
+    mine = [token for token in asked if store.held[token].holder.id == order.holder.id]
+    for token in mine:
+        store.untold.pop(token, None)
+    return tuple((store.held[token].run.key, store.held[token].fence) for token in mine)

@@ -1,0 +1,78 @@
+"""The verbs that only look: ``read``, ``survey`` and ``dead``."""
+
+from __future__ import annotations
+
+from itertools import chain, islice
+
+from shadows.core.lifecycle import ExecutionState
+from shadows.ports.broker import Counts, Part, Record, Survey
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from shadows.adapters.memory.store import Run, Store
+    from shadows.ports.broker import DeadLetter
+
+
+def read(store: Store, key: str, parts: Part) -> Record | None:
+    """Return what is kept for the key; with WATCH, publish what happens to it from now on."""
+    run = store.runs.get(key)
+    if run is None:
+        return None
+    if Part.WATCH in parts and run.state.live:
+        run.watched = True
+    return _describe(store, run, parts)
+
+
+def survey(store: Store, limit: int) -> Survey:
+    """Count everything and list what comes first."""
+    ready = sorted([*store.ready, *store.held])
+    scheduled = (store.runs[key.decode()] for _, key in store.queue)
+    started = (store.ready[token] if token in store.ready else store.held[token].run for token in ready)
+    records = tuple(_describe(store, run, Part.PAYLOAD) for run in islice(chain(scheduled, started), limit))
+    return Survey(store.now, _count(store), records)
+
+
+def dead(store: Store, limit: int, before: str) -> list[DeadLetter]:
+    """List dead letters, newest first."""
+    older = (kept.letter for kept in reversed(store.letters.values()) if not before or kept.letter.id < before)
+    return list(islice(older, limit))
+
+
+def _count(store: Store) -> Counts:
+    return Counts(
+        scheduled=len(store.queue),
+        queued=len(store.ready),
+        running=len(store.held),
+        parked=0,
+        unknown=len(store.unknown),
+        dead=len(store.letters),
+    )
+
+
+def _describe(store: Store, run: Run, parts: Part) -> Record:
+    return Record(
+        key=run.key,
+        state=run.state,
+        run=run.run,
+        attempt=run.attempt,
+        due=run.due if run.state.live else None,
+        fence=run.fence,
+        holder=run.holder,
+        started=run.started,
+        ended=run.ended,
+        task=run.task or None,
+        reason=run.reason or None,
+        deliveries=run.lost + 1 if run.state is ExecutionState.RUNNING else 0,
+        cancel_requested=run.cancel_requested,
+        successor=None if run.successor is None else run.successor.run,
+        payload=_payload(store, run) if Part.PAYLOAD in parts else None,
+        result=run.result or None if Part.RESULT in parts else None,
+    )
+
+
+def _payload(store: Store, run: Run) -> bytes | None:
+    """A dead run's payload lies with its dead letter, which may have been pushed out by newer ones."""
+    if run.letter:
+        kept = store.letters.get(run.letter)
+        return None if kept is None else kept.letter.payload
+    return run.payload if run.state.live or run.state is ExecutionState.FAILED else None

@@ -1,0 +1,181 @@
+"""The state of one shadow: plain dicts under one lock, and the time of the step that holds it."""
+
+from __future__ import annotations
+
+import heapq
+import math
+import threading
+from collections import OrderedDict
+from contextlib import contextmanager
+
+import attrs
+
+from shadows.adapters.memory.bells import RINGS, Bells
+from shadows.adapters.memory.event_bus import Listeners
+from shadows.core.lifecycle import ExecutionState
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+
+    from shadows.core.holder import Holder
+    from shadows.ports.broker import DeadLetter
+    from shadows.ports.presence import Attendance
+
+REMEMBERED = 60_000
+"""ms for which a run whose record is gone is remembered"""
+
+
+@attrs.frozen
+class Successor:
+    """What takes the key when the running call is over."""
+
+    run: str
+    payload: bytes = attrs.field(repr=False)
+    due: int
+
+
+@attrs.define(eq=False)
+class Run:
+    """The record of a key, with the payload of the call."""
+
+    key: str
+    run: str
+    payload: bytes = attrs.field(repr=False)
+    state: ExecutionState = ExecutionState.QUEUED
+    attempt: int = 1
+    due: int = 0
+    token: str = ""
+    """names the message while it is queued or running"""
+    lost: int = 0
+    """leases of this attempt that ended without settle or hand-back"""
+    fence: int | None = None
+    holder: str | None = None
+    started: int | None = None
+    ended: int | None = None
+    expires: int | None = None
+    task: str = ""
+    reason: str = ""
+    result: bytes = attrs.field(default=b"", repr=False)
+    letter: str = ""
+    """the id of the dead letter that it became"""
+    cancel_requested: bool = False
+    watched: bool = False
+    successor: Successor | None = None
+    unknown_since: int | None = None
+    """when it first met a worker that does not know its task"""
+    progress: dict[str, str] = attrs.field(factory=dict[str, str], repr=False)
+
+
+@attrs.define(eq=False)
+class Hold:
+    """A lease that is out."""
+
+    run: Run
+    holder: Holder
+    fence: int
+    renewed: int
+
+
+@attrs.frozen
+class Letter:
+    """A dead letter and when it is thrown away."""
+
+    letter: DeadLetter
+    expires: int
+
+
+@attrs.define(eq=False, repr=False)
+class Store:
+    """Everything that is kept under one name, for whoever is inside :meth:`step`."""
+
+    runs: dict[str, Run] = attrs.field(factory=dict[str, Run])
+    queue: list[tuple[int, bytes]] = attrs.field(factory=list[tuple[int, bytes]])
+    """the scheduled calls by due time, then by the bytes of the key; always sorted"""
+    ready: OrderedDict[str, Run] = attrs.field(factory=OrderedDict[str, Run])
+    """token -> call, oldest first"""
+    held: dict[str, Hold] = attrs.field(factory=dict[str, Hold])
+    """token -> lease"""
+    unknown: set[str] = attrs.field(factory=set[str])
+    """keys of the calls that wait for a worker that knows their task"""
+    untold: dict[str, None] = attrs.field(factory=dict[str, None])
+    """tokens of the leases whose holder has not yet heard of a cancel, in the order of the requests"""
+    letters: OrderedDict[str, Letter] = attrs.field(factory=OrderedDict[str, Letter])
+    requests: OrderedDict[tuple[str, str], int] = attrs.field(factory=OrderedDict[tuple[str, str], int])
+    """runs whose record is gone -> since when; oldest first"""
+    attendance: dict[str, Attendance] = attrs.field(factory=dict[str, "Attendance"])
+    strikes: list[bytes] = attrs.field(factory=list[bytes])
+    listeners: Listeners = attrs.field(factory=Listeners)
+    bells: Bells = attrs.field(factory=Bells)
+    now: int = 0
+    """whole ms, rounded down: what every decision of this step goes by"""
+    now_us: int = 0
+    arrived: int = 0
+    """calls that became ready in this step"""
+    sooner: bool = False
+    """in this step a call was scheduled ahead of all others"""
+    _expiries: list[tuple[int, str]] = attrs.field(factory=list[tuple[int, str]])
+    _last_number: int = 0
+    _last_fence: int = 0
+    _lock: threading.Lock = attrs.field(factory=threading.Lock)
+
+    def __repr__(self) -> str:
+        live = f"scheduled={len(self.queue)}, queued={len(self.ready)}, running={len(self.held)}"
+        return f"<Store {live}, dead={len(self.letters)}>"
+
+    @contextmanager
+    def step(self, clock: Callable[[], float]) -> Generator[None]:
+        """Do one indivisible step: alone, at one moment, with what has expired out of the way."""
+        with self._lock:
+            instant = clock()
+            self.now, self.now_us = math.floor(instant), math.floor(instant * 1000)
+            self._prune()
+            try:
+                yield
+            finally:
+                self._wake()
+
+    def next_fence(self) -> int:
+        """Return a fence that was never given before."""
+        self._last_fence += 1
+        return self._last_fence
+
+    def next_id(self) -> str:
+        """Return the name of a new message or dead letter; names sort by age."""
+        self._last_number += 1
+        return f"{self._last_number:020}"
+
+    def expire(self, run: Run, ttl: int) -> None:
+        """Keep this record for ``ttl`` ms more."""
+        run.expires = self.now + ttl
+        heapq.heappush(self._expiries, (run.expires, run.key))
+
+    def due_in(self) -> float | None:
+        """Return the seconds until the next scheduled call is due."""
+        return max(0, self.queue[0][0] * 1000 - self.now_us) / 1_000_000 if self.queue else None
+
+    def _wake(self) -> None:
+        rings = min(self.arrived, len(self.ready), RINGS)
+        self.bells.ring(max(rings, self.sooner))
+        self.arrived, self.sooner = 0, False
+
+    def _prune(self) -> None:
+        while self._expiries and self._expiries[0][0] <= self.now:
+            expires, key = heapq.heappop(self._expiries)
+            run = self.runs.get(key)
+            if run is not None and run.expires == expires:
+                del self.runs[key]
+        while self.letters and next(iter(self.letters.values())).expires <= self.now:
+            self.letters.popitem(last=False)
+        while self.requests and self.now - next(iter(self.requests.values())) >= REMEMBERED:
+            self.requests.popitem(last=False)
+
+
+_stores: dict[str, Store] = {}
+_stores_lock = threading.Lock()
+
+
+def store_named(name: str) -> Store:
+    """Return the store of this name, which a process has once, as long as it lives."""
+    with _stores_lock:
+        return _stores.setdefault(name, Store())
