@@ -1,0 +1,1 @@
+"""Redis and Valkey: each verb of the ports is one Lua script."""

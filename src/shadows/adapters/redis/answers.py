@@ -1,0 +1,152 @@
+"""From what the scripts answer to the values of the port."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from shadows.adapters.redis.keys import decode
+from shadows.core.lifecycle import ExecutionState
+from shadows.ports.broker import Claim, Counts, DeadLetter, Lease, Record
+
+_HEADER, _LEASE, _SCHEDULED, _READY = 7, 7, 5, 14
+
+
+def claim(answer: list[Any], heard: bytes | None = None) -> Claim:
+    """Return a claim; ``heard`` is the message that ended its wait, if one did."""
+    due_in, cursor, more, left, enrolled, started, inbox = answer[:_HEADER]
+    fields = iter(answer[_HEADER:])
+    leases = tuple(
+        Lease(decode(key.decode()), token.decode(), fence, int(attempt), payload, deliveries, int(due), started)
+        for key, token, fence, attempt, due, deliveries, payload in zip(*[fields] * _LEASE, strict=True)
+    )
+    messages = inbox if heard is None else [heard, *inbox]
+    return Claim(
+        leases,
+        None if due_in < 0 else due_in / 1_000_000,
+        cursor.decode(),
+        bool(more),
+        left,
+        tuple(_cancel(message) for message in messages if message),
+        bool(enrolled),
+    )
+
+
+def _cancel(message: bytes) -> tuple[str, int]:
+    fence, _, key = message.decode().partition(" ")
+    return decode(key), int(fence)
+
+
+def record(key: str, answer: list[Any]) -> Record | None:
+    """Return one record, or None for an empty answer."""
+    if not answer:
+        return None
+    state, run, attempt, due, fence, worker, started, ended, task, reason, deliveries, cancel = answer[:12]
+    has_successor, successor, has_payload, payload, has_result, result = answer[12:]
+    return Record(
+        key,
+        ExecutionState(state.decode()),
+        run.decode(),
+        int(attempt),
+        _number(due),
+        _number(fence),
+        worker.decode() or None,
+        _number(started),
+        _number(ended),
+        task.decode() or None,
+        reason.decode() or None,
+        deliveries,
+        bool(cancel),
+        successor.decode() if has_successor else None,
+        payload if has_payload else None,
+        result if has_result else None,
+    )
+
+
+def _number(text: bytes) -> int | None:
+    return int(text) if text else None
+
+
+def counts(answer: list[Any]) -> tuple[int, Counts]:
+    """Return the server's time in ms, and the numbers."""
+    taken, scheduled, queued, running, unknown, dead = answer
+    return taken, Counts(scheduled, queued, running, parked=0, unknown=unknown, dead=dead)
+
+
+def scheduled(answer: list[Any]) -> list[Record]:
+    """Return the scheduled calls of one step."""
+    rows = zip(*[iter(answer)] * _SCHEDULED, strict=True)
+    return [
+        Record(
+            decode(key.decode()),
+            ExecutionState.SCHEDULED,
+            run.decode(),
+            int(attempt),
+            int(float(due)),
+            payload=payload,
+        )
+        for key, due, run, attempt, payload in rows
+    ]
+
+
+def ready(answer: list[Any]) -> tuple[list[Record], str]:
+    """Return the queued and running calls of one step, and the last id that was looked at."""
+    records: list[Record] = []
+    last = ""
+    for row in zip(*[iter(answer)] * _READY, strict=True):
+        token, key, state, run, attempt, due, worker, started, fence, *rest = row
+        deliveries, cancel, has_successor, successor, payload = rest
+        last = token.decode()
+        if state in {b"queued", b"running"}:
+            running = state == b"running"
+            records.append(
+                Record(
+                    decode(key.decode()),
+                    ExecutionState(state.decode()),
+                    run.decode(),
+                    int(attempt),
+                    int(due),
+                    _number(fence) if running else None,
+                    worker.decode() if running else None,
+                    _number(started) if running else None,
+                    deliveries=deliveries,
+                    cancel_requested=bool(cancel),
+                    successor=successor.decode() if has_successor else None,
+                    payload=payload,
+                )
+            )
+    return records, last
+
+
+def dead_letter(token: bytes, fields: list[bytes]) -> DeadLetter:
+    """Return one dead letter; what a stranger put among them is one without a key, with its raw fields."""
+    found = dict(zip(fields[::2], fields[1::2], strict=True))
+    key = found.get(b"key")
+    try:
+        return DeadLetter(
+            token.decode(),
+            int(found[b"died"]),
+            None if key is None else decode(key.decode()),
+            found[b"reason"].decode(),
+            int(found.get(b"attempt", 1)),
+            int(found.get(b"deliveries", 0)),
+            found[b"payload"],
+        )
+    except (KeyError, ValueError):
+        raw = b"".join(b"%d:%b," % (len(field), field) for field in fields)
+        return DeadLetter(token.decode(), int(token.partition(b"-")[0]), None, "undecodable", 1, 0, raw)
+
+
+def netstrings(data: bytes) -> list[bytes]:
+    """Return the values of ``b'5:hello,3:you,'``; raise ValueError for anything else."""
+    values: list[bytes] = []
+    start = 0
+    while start < len(data):
+        colon = data.index(b":", start)
+        length = data[start:colon]
+        end = colon + 1 + int(length)
+        if not length.isdigit() or data[end : end + 1] != b",":  # a negative length would lead back
+            msg = f"no netstring: {data[start : colon + 9]!r}"
+            raise ValueError(msg)
+        values.append(data[colon + 1 : end])
+        start = end + 1
+    return values

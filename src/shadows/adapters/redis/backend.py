@@ -1,0 +1,91 @@
+"""One Redis or Valkey server, with everything that a shadow and its workers need from it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Self
+
+import attrs
+
+from shadows.adapters.redis.broker import RedisBroker, Scripts
+from shadows.adapters.redis.event_bus import RedisEventBus
+from shadows.adapters.redis.keys import Keys, standalone
+from shadows.adapters.redis.presence import RedisPresence
+from shadows.adapters.redis.redis_py import Address, RedisPyDriver, address, address_of_pool
+from shadows.adapters.redis.strike_log import RedisStrikeLog
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from shadows.adapters.redis.driver import Driver
+    from shadows.ports.backend import Terms
+
+
+@attrs.define
+class RedisBackend:
+    """See :class:`shadows.ports.backend.Backend`."""
+
+    place: Address
+    keys: Keys
+    terms: Terms
+    driver: Driver
+    broker: RedisBroker
+    presence: RedisPresence
+    event_bus: RedisEventBus
+    strike_log: RedisStrikeLog
+    _clock: str | None = None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.driver.close()
+
+    def for_worker(self) -> RedisBackend:
+        return assemble(self.place, self.keys, self.terms, clock_source=self._clock)
+
+    def client(self) -> Any:
+        return self.driver.client()
+
+
+def open_backend(
+    url: str,
+    name: str,
+    terms: Terms,
+    *,
+    shown: str | None = None,
+    credentials: Any = None,
+    clock_source: str | None = None,
+) -> RedisBackend:
+    """Return the backend of the shadow ``name`` on the server at ``url``; nothing is connected before it is
+    needed.
+
+    ``shown`` is the URL as it may stand in messages.  ``clock_source`` is for the contract suite: Lua that
+    defines ``clock()`` in place of the server's time.
+    """
+    place = address(url, text=shown or url, credential_provider=credentials)
+    return assemble(place, standalone(name), terms, clock_source=clock_source)
+
+
+def open_pool(pool: Any, name: str, terms: Terms) -> RedisBackend:
+    """Return the same on the server that a redis-py asyncio pool was made for."""
+    return assemble(address_of_pool(pool), standalone(name), terms)
+
+
+def assemble(place: Address, keys: Keys, terms: Terms, *, clock_source: str | None = None) -> RedisBackend:
+    """Put the parts together around one new driver."""
+    driver = RedisPyDriver(place)
+    scripts = Scripts.of(driver, keys, terms, clock_source)
+    broker = RedisBroker(driver, keys, terms, scripts)
+    return RedisBackend(
+        place,
+        keys,
+        terms,
+        driver,
+        broker,
+        RedisPresence(scripts),
+        RedisEventBus(driver, keys),
+        RedisStrikeLog(driver, keys),
+        clock_source,
+    )

@@ -1,0 +1,277 @@
+"""The broker port on Redis or Valkey: each verb is one script, and this is the only file that knows their
+arguments.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, Any, Final
+
+import attrs
+
+from shadows.adapters.redis import answers, scripts
+from shadows.adapters.redis.driver import Command, Driver, NoScript, Value, ask_about, first_error
+from shadows.adapters.redis.keys import Keys, encode
+from shadows.errors import BrokenKey
+from shadows.ports.broker import (
+    BATCH,
+    Cancellation,
+    Claim,
+    DeadLetter,
+    Entry,
+    Lease,
+    Order,
+    Part,
+    Placed,
+    Placement,
+    Record,
+    Settlement,
+    Survey,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from shadows.core.holder import Holder
+    from shadows.core.scheduling import Due
+    from shadows.core.verdict import Verdict
+    from shadows.ports.backend import Terms
+
+_INBOX_TTL: Final = 60_000
+
+
+@attrs.define
+class Scripts:
+    """Runs the scripts of one shadow by their digests, and loads them where the server has forgotten them."""
+
+    driver: Driver
+    sources: Mapping[str, str]
+    heads: dict[str, Command]
+
+    @classmethod
+    def of(cls, driver: Driver, keys: Keys, terms: Terms, clock: str | None) -> Scripts:
+        """Prepare the fixed part of each command."""
+        sources = scripts.sources(clock)
+        fixed = (
+            2,
+            keys.stream,
+            keys.nowhere,
+            keys.base,
+            terms.execution_ttl,
+            terms.dead_letter_ttl,
+            terms.dead_letters,
+        )
+        digests = {
+            verb: hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest() for verb, text in sources.items()
+        }
+        return cls(driver, sources, {verb: ("EVALSHA", digest, *fixed) for verb, digest in digests.items()})
+
+    def command(self, verb: str, *arguments: Value) -> Command:
+        """Return the command that runs a verb."""
+        return (*self.heads[verb], *arguments)
+
+    async def run(self, verb: str, *arguments: Value) -> list[Any]:
+        """Run one verb and return its answer; raise BrokenKey when a key of ours holds something else."""
+        (answer,) = await self.run_all(verb, [arguments])
+        return answer
+
+    async def run_all(self, verb: str, batches: Sequence[tuple[Value, ...]]) -> list[list[Any]]:
+        """Run one verb for each batch of arguments, in one trip."""
+        head = self.heads[verb]
+        commands = [(*head, *arguments) for arguments in batches]
+        replies = await self.driver.ask(*commands)
+        forgotten = [i for i, reply in enumerate(replies) if isinstance(reply, NoScript)]
+        if forgotten:
+            _, *again = await self.driver.ask(self.load(verb), *(commands[i] for i in forgotten))
+            for i, reply in zip(forgotten, again, strict=True):
+                replies[i] = reply
+        return [checked(reply) for reply in replies]
+
+    def run_blocking(self, verb: str, *arguments: Value) -> list[Any]:
+        """Run one verb from the renewal thread."""
+        command = self.command(verb, *arguments)
+        (reply,) = self.driver.ask_blocking(command)
+        if isinstance(reply, NoScript):
+            _, reply = self.driver.ask_blocking(self.load(verb), command)
+        return checked(reply)
+
+    def load(self, verb: str) -> Command:
+        """Return the command that teaches the server a verb."""
+        return ("SCRIPT", "LOAD", self.sources[verb])
+
+
+def checked(reply: Any) -> list[Any]:
+    """Return a script's answer; raise what stands in its place."""
+    if isinstance(reply, Exception):
+        raise reply
+    if isinstance(reply, bytes):
+        msg = f"the key {reply.decode()!r} holds a value of another type; delete or rename it"
+        raise BrokenKey(msg)
+    answer: list[Any] = reply
+    return answer
+
+
+@attrs.define
+class RedisBroker:
+    """See :class:`shadows.ports.broker.Broker`."""
+
+    driver: Driver
+    keys: Keys
+    terms: Terms
+    scripts: Scripts
+
+    async def schedule(self, entries: Sequence[Entry], *, repeated: bool = False) -> list[Placement]:
+        batches: list[tuple[Value, ...]] = []
+        for start in range(0, len(entries), BATCH):
+            arguments: list[Value] = [int(repeated)]
+            for entry in entries[start : start + BATCH]:
+                arguments += (
+                    encode(entry.key),
+                    entry.on_live.value,
+                    _due(entry.due),
+                    entry.run,
+                    entry.payload,
+                )
+            batches.append(tuple(arguments))
+        placements: list[Placement] = []
+        for answer in await self.scripts.run_all("schedule", batches):
+            words = iter(answer)
+            placements += [
+                Placement(Placed(word.decode()), run.decode()) for word, run in zip(words, words, strict=True)
+            ]
+        return placements
+
+    async def claim(self, order: Order, *, patience: float = 0) -> Claim:
+        if patience <= 0:
+            return answers.claim(await self.scripts.run("claim", *_order(order)))
+        inbox = self.keys.inbox(order.holder.id)
+        doors = (self.keys.bell, inbox) if order.limit else (inbox,)
+        heard, reply = await self.driver.wait(
+            ("BLPOP", *doors, patience), self.scripts.command("claim", *_order(order)), patience=patience
+        )
+        first_error([heard])
+        message = heard[1] if heard and heard[0] == inbox.encode() else None
+        if isinstance(reply, NoScript):
+            return answers.claim(await self.scripts.run("claim", *_order(order)), message)
+        return answers.claim(checked(reply), message)
+
+    async def ring(self, holder: Holder) -> None:
+        inbox = self.keys.inbox(holder.id)
+        first_error(await self.driver.ask(("RPUSH", inbox, ""), ("PEXPIRE", inbox, _INBOX_TTL)))
+
+    async def settle(self, holder: Holder, done: Sequence[tuple[Lease, Verdict]]) -> list[Settlement]:
+        batches = [self._done(holder, done[start : start + BATCH]) for start in range(0, len(done), BATCH)]
+        replies = await self.scripts.run_all("settle", batches)
+        return [Settlement(word.decode()) for words in replies for word in words]
+
+    async def turn(self, done: Sequence[tuple[Lease, Verdict]], order: Order) -> tuple[list[Settlement], Claim]:
+        early: list[Settlement] = []
+        if len(done) > BATCH:
+            early = await self.settle(order.holder, done[:-BATCH])
+        settle = self._done(order.holder, done[-BATCH:])
+        words, claimed = await self.scripts.run("turn", scripts.FIRST + 1 + len(settle), *settle, *_order(order))
+        late = [Settlement(word.decode()) for word in words]
+        return early + late, answers.claim(checked(claimed))
+
+    def renew(self, holder: Holder, tokens: Sequence[str]) -> frozenset[str]:
+        lost: list[bytes] = []
+        for start in range(0, len(tokens), BATCH):
+            lost += self.scripts.run_blocking("renew", holder.id, *tokens[start : start + BATCH])
+        return frozenset(token.decode() for token in lost)
+
+    async def cancel(self, key: str) -> Cancellation:
+        (word,) = await self.scripts.run("cancel", encode(key))
+        return Cancellation(word.decode())
+
+    async def read(self, key: str, parts: Part = Part.NOTHING) -> Record | None:
+        wanted = [int(part in parts) for part in (Part.WATCH, Part.PAYLOAD, Part.RESULT)]
+        return answers.record(key, await self.scripts.run("read", encode(key), *wanted))
+
+    async def survey(self, limit: int) -> Survey:
+        taken, counts = answers.counts(await self.scripts.run("survey", "counts", "", 0))
+        records: list[Record] = []
+        while len(records) < limit:
+            step = answers.scheduled(
+                await self.scripts.run("survey", "scheduled", len(records), min(BATCH, limit - len(records)))
+            )
+            records += step
+            if not step:
+                break
+        begin = "-"
+        while len(records) < limit:
+            step, last = answers.ready(
+                await self.scripts.run("survey", "ready", begin, min(BATCH, limit - len(records)))
+            )
+            records += step
+            if not last:
+                break
+            begin = f"({last}"
+        return Survey(taken, counts, tuple(records))
+
+    async def clear(self) -> int:
+        _, waiting = answers.counts(await self.scripts.run("survey", "counts", "", 0))
+        ended = 0
+        for _ in range(-(-waiting.scheduled // BATCH)):
+            count, looked, _, _ = await self.scripts.run("clear", "scheduled", BATCH)
+            ended += int(count)
+            if looked < BATCH:
+                break
+        after, upto = b"", b""
+        while True:
+            count, looked, after, upto = await self.scripts.run("clear", "ready", BATCH, after, upto)
+            ended += int(count)
+            if looked < BATCH:
+                return ended
+
+    async def report(self, lease: Lease, progress: Mapping[str, str]) -> bool:
+        fields = [part for pair in progress.items() for part in pair]
+        (held,) = await self.scripts.run("report", encode(lease.key), lease.token, lease.fence, *fields)
+        return bool(held)
+
+    async def progress(self, key: str) -> dict[str, str]:
+        reports = self.keys.progress(encode(key))
+        fields = await ask_about(self.driver, reports, "HGETALL", reports)
+        return {name.decode(): value.decode() for name, value in zip(fields[::2], fields[1::2], strict=True)}
+
+    async def dead(self, *, limit: int, before: str = "") -> list[DeadLetter]:
+        newest = f"({before}" if before else "+"
+        letters = self.keys.dead
+        found = await ask_about(self.driver, letters, "XREVRANGE", letters, newest, "-", "COUNT", limit)
+        return [answers.dead_letter(token, fields) for token, fields in found]
+
+    def _done(self, holder: Holder, done: Sequence[tuple[Lease, Verdict]]) -> tuple[Value, ...]:
+        arguments: list[Value] = [holder.id, self.terms.unknown_task_ttl]
+        for lease, verdict in done:
+            arguments += (
+                encode(lease.key),
+                lease.token,
+                lease.fence,
+                verdict.kind.value,
+                verdict.state.value,
+                verdict.reason,
+                verdict.task,
+                _due(verdict.due),
+                verdict.attempt,
+                lease.deliveries,
+                verdict.body,
+            )
+        return tuple(arguments)
+
+
+def _due(due: Due) -> Value:
+    if due.at is not None:
+        return due.at
+    return "" if due.after is None else f"+{due.after}"
+
+
+def _order(order: Order) -> tuple[Value, ...]:
+    known = ("0",) if order.known is None else ("1", *order.known)
+    return (
+        order.holder.id,
+        order.limit,
+        order.max_deliveries,
+        order.sweep,
+        order.horizon,
+        int(order.hear),
+        *known,
+    )

@@ -1,0 +1,85 @@
+"""The mini-port under the Redis adapter: what a client library must do for it."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from shadows.errors import BrokenKey
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractAsyncContextManager
+
+type Value = bytes | str | int | float
+type Command = tuple[Value, ...]
+
+
+class NoScript(Exception):
+    """The server does not know a script by its digest (any more)."""
+
+
+class Driver(Protocol):
+    """Three lanes, each a connection of its own that is opened when first used.
+
+    The commands of one call travel together, and each has its answer.  A refusal by the server is an answer
+    too: an exception of ours, or NoScript.  What breaks the whole trip is raised, as BrokerUnavailable,
+    NotAllowed or UnsupportedServer.
+    """
+
+    async def ask(self, *commands: Command) -> list[Any]:
+        """Send and answer, on the lane for commands."""
+        ...
+
+    async def wait(self, *commands: Command, patience: float) -> list[Any]:
+        """Send and answer, on the lane for waiting; the first command may block for ``patience`` seconds."""
+        ...
+
+    def ask_blocking(self, *commands: Command) -> list[Any]:
+        """Send and answer, on the lane for renewals; to be called from one other thread only."""
+        ...
+
+    def subscription(self, hear: Callable[[bytes | None, bytes], None]) -> AbstractAsyncContextManager[Subscription]:
+        """Open a connection that calls ``hear(channel, message)``, and ``hear(None, b"")`` after it broke
+        and came back.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Close what is open."""
+        ...
+
+    def client(self) -> Any:
+        """Return a client of the library for the user's own commands."""
+        ...
+
+
+class Subscription(Protocol):
+    """An open pub/sub connection."""
+
+    async def add(self, channel: str) -> None:
+        """Hear this channel; returns when the server confirmed it, or when the connection is down (it is
+        added later then).
+        """
+        ...
+
+    async def remove(self, channel: str) -> None:
+        """Hear this channel no more."""
+        ...
+
+
+async def ask_about(driver: Driver, key: str, *command: Value) -> Any:
+    """Ask one command that needs no script; raise BrokenKey that names the key if it holds something else."""
+    (answer,) = await driver.ask(command)
+    if isinstance(answer, BrokenKey):
+        msg = f"the key {key!r} holds a value of another type; delete or rename it"
+        raise BrokenKey(msg) from answer
+    first_error([answer])
+    return answer
+
+
+def first_error(answers: list[Any]) -> None:
+    """Raise the first refusal among the answers."""
+    for answer in answers:
+        if isinstance(answer, Exception):
+            raise answer

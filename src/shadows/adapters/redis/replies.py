@@ -1,0 +1,93 @@
+"""What redis-py raises, in our words: translated once, here."""
+
+from __future__ import annotations
+
+from typing import Final, cast
+
+from redis import exceptions as foreign
+
+from shadows.adapters.redis.driver import NoScript
+from shadows.errors import (
+    BrokenKey,
+    BrokerError,
+    BrokerFull,
+    BrokerUnavailable,
+    NotAllowed,
+    UnsupportedServer,
+)
+
+_FULL: Final = ("OOM ", "MISCONF ", "-OOM", "-MISCONF")
+_FORBIDDEN: Final = (
+    "NOPERM",
+    "NOAUTH",
+    "WRONGPASS",
+    "-NOPERM",
+    "invalid password",
+    "AUTH ",
+    "no permissions",
+    "unauthenticated",  # Redis 7.0 refuses a long first command before it looks at it
+    "executing the script can't run",  # 6.2 and 7.0 do not say which command
+)
+_LATER: Final = (
+    "LOADING", "READONLY", "CLUSTERDOWN", "MASTERDOWN", "NOREPLICAS", "TRYAGAIN", "BUSY ", "MOVED ", "ASK ",
+    "UNBLOCKED", "max number of clients", "UNKILLABLE",
+)  # fmt: skip
+
+_LATER_TOO: Final = (
+    foreign.ReadOnlyError,
+    foreign.MasterDownError,
+    foreign.ClusterDownError,
+    foreign.TryAgainError,
+    foreign.AskError,
+    foreign.MovedError,
+)
+"""What redis-py knows by its first word, which it then takes out of the text."""
+
+
+def translated(error: BaseException, where: str) -> Exception | None:
+    """Return our exception for a foreign one that tells of the broker, or None: then it is a bug and stays
+    what it is.
+
+    Redis 6.2 wraps what happens inside a script, so its words are looked for anywhere in the text.
+    """
+    if isinstance(error, BaseExceptionGroup):
+        group = cast("BaseExceptionGroup[BaseException]", error)
+        leaves = [translated(leaf, where) for leaf in group.exceptions]
+        return None if None in leaves else leaves[0]
+    text = str(error)
+    if isinstance(error, foreign.RedisError):
+        return _refusal(error, text, where)
+    if isinstance(error, OSError | EOFError):  # TimeoutError among them
+        return BrokerUnavailable(f"{where}: {text or type(error).__name__}")
+    return None
+
+
+def _refusal(error: foreign.RedisError, text: str, where: str) -> Exception | None:
+    if isinstance(error, foreign.NoScriptError):
+        return NoScript(text)
+    if isinstance(error, foreign.AuthenticationError | foreign.AuthorizationError | foreign.NoPermissionError) or (
+        isinstance(error, foreign.ResponseError) and any(word in text for word in _FORBIDDEN)
+    ):
+        hint = _missing_right(text)
+        return NotAllowed(f"{where} refuses us: {text}{hint}")
+    if isinstance(error, foreign.OutOfMemoryError) or any(word in text for word in _FULL):
+        return BrokerFull(f"{where} takes no more writes: {text}")
+    if "WRONGTYPE" in text:
+        return BrokenKey(f"{where}: a key of ours holds a value of another type; delete or rename it: {text}")
+    if isinstance(error, foreign.InvalidResponse):
+        return UnsupportedServer(f"{where} does not speak Redis: {text}")
+    if isinstance(error, foreign.ConnectionError | foreign.TimeoutError):
+        return BrokerUnavailable(f"{where}: {text or type(error).__name__}")
+    if isinstance(error, _LATER_TOO) or any(word in text for word in _LATER):
+        return BrokerUnavailable(f"{where}: {text}")
+    if isinstance(error, foreign.ResponseError):
+        return BrokerError(f"{where} answered: {text}")
+    return None
+
+
+def _missing_right(text: str) -> str:
+    if "time" in text.lower().split("'"):
+        return "; shadows reads the server's clock: grant +time"
+    if "executing the script" in text:
+        return "; `shadows acl` prints the rights that the scripts need, +time among them"
+    return ""

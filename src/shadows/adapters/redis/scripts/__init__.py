@@ -1,0 +1,42 @@
+"""The Lua scripts: a shared prelude, and one file for each verb."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.resources import files
+
+_VERBS: dict[str, tuple[str, ...]] = {
+    "schedule": ("schedule",),
+    "claim": ("claim",),
+    "settle": ("settle",),
+    "turn": ("settle", "claim", "turn"),
+    "renew": ("renew",),
+    "cancel": ("cancel",),
+    "read": ("read",),
+    "survey": ("survey",),
+    "clear": ("clear",),
+    "report": ("report",),
+    "check_in": ("check_in",),
+    "check_out": ("check_out",),
+    "roster": ("roster",),
+}
+FIRST = 5
+"""Where a verb's own arguments begin in ARGV; before them: base, execution ttl, dead letter ttl, most dead
+letters.
+"""
+
+
+def _text(part: str) -> str:
+    return (files(__package__) / f"{part}.lua").read_text("utf-8")
+
+
+@cache
+def sources(clock: str | None = None) -> dict[str, str]:
+    """Return each script's whole text by its verb; ``clock`` is Lua that defines ``clock()`` in place of
+    the server's time.
+    """
+    opening = (clock if clock is not None else _text("_clock")) + _text("_prelude")
+    return {
+        verb: "".join([opening, *(_text(part) for part in parts), f"return {verb}({FIRST})\n"])
+        for verb, parts in _VERBS.items()
+    }

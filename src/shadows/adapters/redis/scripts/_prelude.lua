@@ -1,0 +1,270 @@
+-- Shared by every script.  KEYS = {stream, a key of the same slot that never exists};
+-- ARGV = {base ("NAME:"), execution ttl ms, dead letter ttl ms, most dead letters, ...}; a verb's own arguments begin at ARGV[5].
+-- User keys arrive percent-encoded where they could be taken for one of ours.  Times are whole milliseconds.
+-- Lua does not roll back: whatever may fail is tried before the first write.  A verb answers with a list; a bare string names a key of
+-- ours that holds something else, and then nothing was written.
+local stream, base = KEYS[1], ARGV[1]
+local TTL, DEAD_TTL, DEAD_MAX = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
+local queue, bell, dead_letters, strangers = base .. 'queue', base .. '!bell', base .. '!dead', base .. '!unknown'
+local fences, requests, workers = base .. '!fence', base .. '!requests', base .. 'workers'
+local runs, results, successors, reports = base .. 'runs:', base .. 'results:', base .. '!next:', base .. '!progress:'
+local GROUP, SMALL, BELL_MAX, BELL_TTL = 'workers', 64, 64, 60000
+local REMEMBER, REMEMBER_MAX = 60000, 10000
+local LIVE = { scheduled = true, queued = true, running = true, parked = true }
+local call, try = redis.call, redis.pcall
+
+local function now() return math.floor(clock()) end
+
+-- Whether a command met a key of another type, or no group.  Any other error (no memory, read only, not allowed) is the whole script's.
+local function failed(answer)
+  local text = type(answer) == 'table' and answer.err
+  if not text then return false end
+  for _, expected in ipairs({ 'WRONGTYPE', 'NOGROUP', 'no such key' }) do
+    if string.find(text, expected, 1, true) then return true end
+  end
+  error(text, 0)
+end
+
+-- Say which of the keys that every verb needs holds something else, if one does.
+local function overwritten()
+  if failed(try('XLEN', stream)) then return stream end
+  if failed(try('ZCARD', queue)) then return queue end
+end
+
+-- Tell those who asked to hear of this record.
+local function announce(key, what, watched, fence)
+  if watched then call('PUBLISH', base .. '!events:' .. key, table.concat({ what, fence or '', now() }, ' ')) end
+end
+
+-- Wake `count` sleeping workers; rings that nobody answers are few, and fade.
+local function ring(count)
+  if count < 1 then return end
+  local waiting = try('LLEN', bell)
+  if failed(waiting) then
+    call('DEL', bell)
+    waiting = 0
+  end
+  local rings = {}
+  for i = 1, math.min(count, BELL_MAX - waiting) do rings[i] = 1 end
+  if #rings > 0 and call('LPUSH', bell, unpack(rings)) == #rings then call('PEXPIRE', bell, BELL_TTL) end
+end
+
+-- The payload rests in the record while it fits its compact encoding, else beside it.
+local function stash(key, record, payload, ...)
+  if #payload > SMALL then
+    call('DEL', base .. key)
+    call('HSET', base .. key, 'payload', payload)
+    call('HSET', record, ...)
+  else
+    call('HSET', record, 'payload', payload, ...)
+  end
+end
+
+local function fetch(key, inline)
+  if inline then return inline end
+  local beside = try('HGET', base .. key, 'payload')
+  return not failed(beside) and beside or nil
+end
+
+-- The consumer group vanishes with a FLUSHALL or at somebody's hand: make it again before anything needs it.
+local function ensure_group()
+  if failed(try('XPENDING', stream, GROUP)) then call('XGROUP', 'CREATE', stream, GROUP, '0', 'MKSTREAM') end
+end
+
+-- What was placed by this script, for the bell at its end.
+local placed, soonest = 0, nil
+
+local function enqueue(key, record, attempt, when, payload, ...)
+  local id = call('XADD', stream, '*', 'version', 1, 'key', key, 'attempt', attempt, 'when', when, 'payload', payload)
+  call('HSET', record, 'state', 'queued', 'id', id, ...)
+  placed = placed + 1
+end
+
+-- Put a call where its time (nil or past: at once) says that it belongs; what follows `payload` are further fields of the record.
+local function place(key, record, due, attempt, payload, ...)
+  if tonumber(attempt) > 1 then call('HSET', record, 'attempt', attempt) end
+  if not due or due <= now() then return enqueue(key, record, attempt, due or '', payload, ...) end
+  call('ZADD', queue, due, key)
+  stash(key, record, payload, 'state', 'scheduled', ...)
+  if not soonest or due < soonest then soonest = due end
+end
+
+-- '' is at once, '+n' is n ms from now, 'n' an instant.
+local function resolve(due)
+  if due == '' then return nil end
+  if string.sub(due, 1, 1) == '+' then return now() + tonumber(due) end
+  return tonumber(due)
+end
+
+-- Ring for what was placed: once for each call that can start now, once for a new earliest time.
+local function ring_for_placed()
+  if soonest and placed == 0 then
+    local first = call('ZRANGE', queue, 0, 0, 'WITHSCORES')[2]
+    if first and tonumber(first) >= soonest then placed = 1 end
+  end
+  ring(placed)
+  placed, soonest = 0, nil
+end
+
+-- Messages that are done with, acknowledged and deleted together at the script's end.
+local finished, is_finished = {}, {}
+local function forget(id)
+  finished[#finished + 1] = id
+  is_finished[id] = true
+end
+
+local function forget_all()
+  if #finished == 0 then return end
+  for i = 1, #finished, 1000 do
+    local last = math.min(i + 999, #finished)
+    call('XACK', stream, GROUP, unpack(finished, i, last))
+    call('XDEL', stream, unpack(finished, i, last))
+  end
+  finished = {}
+end
+
+-- Runs that left no record, remembered for a while so that a repeated request gets its first answer.
+local remembered, just_remembered = {}, {}
+local function name_of(run, key)
+  if run and run ~= '' then return 'run ' .. run end
+  return 'key ' .. key
+end
+
+local function remember(run, key)
+  local name = name_of(run, key)
+  remembered[#remembered + 1] = now()
+  remembered[#remembered + 1] = name
+  just_remembered[name] = true
+end
+
+local function remember_all()
+  if #remembered == 0 then return end
+  if failed(try('ZADD', requests, unpack(remembered))) then call('DEL', requests) return end
+  call('ZREMRANGEBYRANK', requests, 0, -REMEMBER_MAX - 1)
+  call('PEXPIRE', requests, REMEMBER)
+  remembered = {}
+end
+
+-- The end of every script that writes.
+local function finish()
+  forget_all()
+  remember_all()
+  ring_for_placed()
+end
+
+-- The record was evicted: its progress is over, but a successor that it had still follows.  Returns the successor's run.
+local function recall(key)
+  call('DEL', reports .. key)
+  local successor = try('HGET', successors .. key, 'run')
+  return not failed(successor) and successor or nil
+end
+
+-- Remove everything that is kept for a key.
+local function wipe(key, record) call('DEL', record, results .. key, base .. key, reports .. key) end
+
+-- Add a dead letter.  Returns its id, or false if the list is not ours any more: then nothing may be thrown away.
+local function bury(fields)
+  local id = try('XADD', dead_letters, 'MAXLEN', DEAD_MAX, '*', 'died', now(), unpack(fields))
+  if failed(id) then return false end
+  call('XTRIM', dead_letters, 'MINID', '~', now() - DEAD_TTL)
+  return id
+end
+
+-- Values of any bytes as one string: '5:hello,3:you,'.
+local function netstrings(values, first, last)
+  local out = {}
+  for i = first, last do out[#out + 1] = #values[i] .. ':' .. values[i] .. ',' end
+  return table.concat(out)
+end
+
+-- An entry that cannot be read, raw (a stranger may send very many fields).
+local function quarantine(id, fields)
+  return bury({ 'reason', 'undecodable', 'entry', id, 'payload', netstrings(fields, 1, math.min(#fields, 200)) })
+end
+
+-- The successor of a running call takes the key.
+local function succeed(key, record)
+  local found = try('HMGET', successors .. key, 'due', 'run', 'payload')
+  wipe(key, record)
+  call('DEL', successors .. key)
+  if failed(found) or not found[3] then return end
+  local more = found[2] ~= '' and { 'run', found[2] } or {}
+  place(key, record, tonumber(found[1]), 1, found[3], unpack(more))
+end
+
+-- End a run: `marks` are the last fields of its record, `result` its outcome ('' for none).  A successor takes the key at once.
+local function close(key, record, seen, state, ttl, result, marks)
+  if seen.successor then
+    remember(seen.run, key)
+    succeed(key, record)
+  elseif ttl > 0 then
+    call('HSET', record, 'state', state, 'ended', now(), unpack(marks))
+    call('PEXPIRE', record, ttl)
+    if seen.reported then call('PEXPIRE', reports .. key, ttl) end
+    if result ~= '' then call('SET', results .. key, result, 'PX', ttl) end
+  else
+    remember(seen.run, key)
+    wipe(key, record)
+  end
+  announce(key, state, seen.watched, seen.fence)
+end
+
+-- End a run that nothing can be done for, and keep its payload with the reason.  Returns false if it could not be kept.
+local function give_up(key, record, seen, reason, attempt, deliveries, payload)
+  local letter = { 'reason', reason, 'key', key, 'attempt', attempt, 'deliveries', deliveries, 'payload', payload }
+  local id = bury(letter)
+  if not id then return false end
+  close(key, record, seen, 'failed', DEAD_TTL, '', { 'reason', reason, 'attempt', attempt, 'letter', id })
+  return true
+end
+
+-- Take a waiting call out of wherever it waits; its record is left for the caller.
+local function displace(key, record, state)
+  local id, stranger = unpack(call('HMGET', record, 'id', 'unknown'), 1, 2)
+  if state == 'queued' then
+    call('XDEL', stream, id)
+  else
+    call('ZREM', queue, key)
+    call('DEL', base .. key)
+  end
+  if stranger then try('SREM', strangers, key) end
+end
+
+-- Whether these bytes are text: UTF-8 sequences are put aside one kind after another, and nothing else may be left.
+local function is_text(bytes)
+  if not string.find(bytes, '[\128-\255]') then return true end
+  local rest = bytes
+  for _, sequence in ipairs({
+    '\240[\144-\191][\128-\191][\128-\191]', '[\241-\243][\128-\191][\128-\191][\128-\191]', '\244[\128-\143][\128-\191][\128-\191]',
+    '\224[\160-\191][\128-\191]', '[\225-\236\238\239][\128-\191][\128-\191]', '\237[\128-\159][\128-\191]', '[\194-\223][\128-\191]',
+  }) do
+    rest = string.gsub(rest, sequence, ' ')
+  end
+  return not string.find(rest, '[\128-\255]')
+end
+
+-- Whether a user's key can have been encoded like this.
+local function is_key(name)
+  if name == '' or #name > 1536 then return false end
+  if not string.find(name, '[%%\128-\255]') then return true end
+  local plain = string.gsub(name, '%%(%x%x)', function(digits) return string.char(tonumber(digits, 16)) end)
+  return is_text(plain) and is_text(name)
+end
+
+-- Returns key, attempt, due, payload; or nothing, and whether a newer version may be able to read it.
+local function read_entry(id, fields)
+  if fields[1] ~= 'version' then return end
+  if fields[2] ~= '1' then return nil, string.find(fields[2], '^[1-9]%d?%d?%d?$') end
+  local key, attempt, when, payload = fields[4], fields[6], fields[8], fields[10]
+  if fields[3] ~= 'key' or fields[5] ~= 'attempt' or fields[7] ~= 'when' or fields[9] ~= 'payload' or not payload then return end
+  if not is_key(key) or not string.find(attempt, '^[1-9]%d*$') or #attempt > 9 then return end
+  if when == '' then return key, attempt, string.match(id, '^%d+'), payload end
+  if string.find(when, '^%d+$') and #when <= 15 then return key, attempt, when, payload end
+end
+
+-- How many leases this attempt has had.
+local function deliveries_of(id, lost)
+  local row = try('XPENDING', stream, GROUP, id, id, 1)
+  if failed(row) or #row == 0 then return 0 end
+  return row[1][4] + (tonumber(lost) or 0)
+end

@@ -1,0 +1,228 @@
+-- claim: holder, limit, most deliveries, sweep cursor ('' none, '-' from the start), presence horizon ms, '1' to empty the inbox,
+--   '1' to recover what is pending for this holder and not among the ids that follow.
+-- Returns {µs until the next call is due or -1, cursor, 1 if more may be ready, calls left, 1 if presence knows the holder,
+--   ms of the server's clock, messages from the inbox, then key, id, fence, attempt, due, deliveries, payload for each lease}.
+-- Guarantee: every lease returned is marked running under its own new fence in this step; nothing else was consumed.
+local PROMOTE, SWEEP, PAGE, NEWER = 100, 100, 200, '!newer:60000'
+local HEADER = 7
+
+local function earliest() return tonumber(call('ZRANGE', queue, 0, 0, 'WITHSCORES')[2]) end
+
+-- Move what is due to the stream, a bounded step at a time.  Returns when the next call is due.
+local function promote()
+  local next_due = earliest()
+  if not next_due or next_due > now() then return next_due end
+  local due = call('ZRANGEBYSCORE', queue, '-inf', now(), 'WITHSCORES', 'LIMIT', 0, PROMOTE)
+  local gone = {}
+  for i = 1, #due, 2 do
+    local key, when = due[i], due[i + 1]
+    local record = runs .. key
+    local found = try('HMGET', record, 'payload', 'attempt', 'watched')
+    local payload = not failed(found) and fetch(key, found[1])
+    gone[#gone + 1] = key
+    if payload then
+      enqueue(key, record, found[2] or 1, when, payload)
+      call('DEL', base .. key)
+      call('HDEL', record, 'payload')
+      announce(key, 'queued', found[3])
+    elseif bury({ 'reason', 'undecodable', 'key', key, 'payload', fetch(key) or '' }) then
+      if failed(found) then call('DEL', base .. key) else wipe(key, record) end
+    else
+      gone[#gone] = nil
+    end
+  end
+  if #gone > 0 then call('ZREM', queue, unpack(gone)) end
+  return earliest()
+end
+
+local function lease_of(consumer) return tonumber(string.match(consumer, ':(%d+)$')) or 0 end
+
+-- A call ended here wakes those who wait for it, and never reaches a body.
+local function refuse(key, record, seen, id, attempt, deliveries, payload)
+  if seen.cancel then
+    forget(id)
+    close(key, record, seen, 'cancelled', TTL, '', { 'reason', 'cancelled' })
+  elseif give_up(key, record, seen, 'worker-lost', attempt, deliveries, payload) then
+    forget(id)
+  end
+end
+
+-- Judge one message that this holder has: lease it, or clean it up.
+local function take(leases, most, id, fields, count)
+  local key, attempt, when, payload = read_entry(id, fields)
+  if not key then
+    if attempt then
+      call('XCLAIM', stream, GROUP, NEWER, 0, id, 'IDLE', 0, 'RETRYCOUNT', 0, 'JUSTID')
+      try('SADD', strangers, '!' .. id)
+    elseif quarantine(id, fields) then
+      forget(id)
+    end
+    return
+  end
+  local record = runs .. key
+  local found = try('HMGET', record, 'id', 'state', 'fence', 'run', 'cancel', 'watched', 'successor', 'reported', 'lost', 'unknown')
+  if failed(found) then
+    if quarantine(id, fields) then forget(id) end
+    return
+  end
+  local owner, state, fence, run, cancel, watched, successor, reported, lost, unknown = unpack(found, 1, 10)
+  local seen = { fence = fence, run = run, cancel = cancel, watched = watched, successor = successor, reported = reported }
+  local deliveries = count + (tonumber(lost) or 0)
+  if state and (owner ~= id or not (state == 'queued' or state == 'running')) then return forget(id) end
+  if not state then
+    seen.successor = recall(key)
+    if seen.successor then call('HSET', record, 'successor', seen.successor) end
+  end
+  if unknown then try('SREM', strangers, key) end
+  if cancel or deliveries > most then return refuse(key, record, seen, id, attempt, deliveries - 1, payload) end
+  leases[#leases + 1] = { key = key, id = id, attempt = attempt, due = when, deliveries = deliveries, payload = payload,
+    watched = watched }
+end
+
+-- A message to the holder may have been lost with the same answer: is the cancel of this running call asked for?
+local function cancel_of(fields)
+  local key = read_entry('', fields)
+  local found = key and try('HMGET', runs .. key, 'cancel', 'fence')
+  return found and not failed(found) and found[1] and found[2] .. ' ' .. key
+end
+
+-- After a broken trip: what is pending for this holder although it knows nothing of it.  No delivery is counted.
+-- It looks at no more than the holder's own leases, a page at a time.  Returns whether some had to be left.
+local function recover(leases, limit, most, holder, known, messages)
+  local from = '-'
+  local rows
+  repeat
+    rows = call('XPENDING', stream, GROUP, from, '+', PAGE, holder)
+    for _, row in ipairs(rows) do
+      local id = row[1]
+      local entry = call('XRANGE', stream, id, id)[1]
+      if known[id] then
+        messages[#messages + 1] = entry and cancel_of(entry[2]) or nil
+      elseif not entry then
+        forget(id)
+      elseif #leases >= limit then
+        return limit > 0
+      else
+        call('XCLAIM', stream, GROUP, holder, 0, id, 'IDLE', 0, 'JUSTID')
+        take(leases, most, id, entry[2], row[4])
+      end
+      from = '(' .. id
+    end
+  until #rows < PAGE
+  return false
+end
+
+-- Redeliver what has been idle for longer than its own holder's lease, a bounded step from `cursor` on.
+local function sweep(leases, limit, most, holder, cursor)
+  local pending = call('XPENDING', stream, GROUP, cursor, '+', SWEEP)
+  local last = cursor
+  for _, row in ipairs(pending) do
+    local id, consumer, idle, count = unpack(row, 1, 4)
+    if consumer ~= holder and idle > lease_of(consumer) then
+      if #leases >= limit then return last, limit > 0 end
+      local entry = call('XCLAIM', stream, GROUP, holder, 0, id)[1]
+      if consumer == NEWER then try('SREM', strangers, '!' .. id) end
+      if entry and entry[2] then
+        take(leases, most, id, entry[2], count + 1)
+      else
+        forget(id)
+      end
+    end
+    last = '(' .. id
+  end
+  return #pending < SWEEP and '-' or last, false
+end
+
+local function drop_consumer(consumer)
+  if #call('XPENDING', stream, GROUP, '-', '+', 1, consumer) > 0 then return false end
+  call('XGROUP', 'DELCONSUMER', stream, GROUP, consumer)
+  return true
+end
+
+-- Be seen, and let those go who have not been for long and hold nothing any more.  Returns whether presence knows this holder.
+local function heartbeat(holder, horizon)
+  local seen = try('ZSCORE', workers, holder)
+  if failed(seen) then return 0 end
+  local known = seen and now() - seen <= tonumber(horizon)
+  if known then
+    call('ZADD', workers, now(), holder)
+    call('PEXPIRE', base .. 'worker-tasks:' .. holder, horizon)
+  end
+  for _, silent in ipairs(call('ZRANGEBYSCORE', workers, '-inf', '(' .. now() - horizon, 'LIMIT', 0, 5)) do
+    if drop_consumer(silent) then call('ZREM', workers, silent) end
+  end
+  return known and 1 or 0
+end
+
+local function read_new(holder, wanted)
+  local reply = try('XREADGROUP', 'GROUP', GROUP, holder, 'COUNT', wanted, 'STREAMS', stream, '>')
+  if failed(reply) then
+    ensure_group()
+    reply = call('XREADGROUP', 'GROUP', GROUP, holder, 'COUNT', wanted, 'STREAMS', stream, '>')
+  end
+  return reply and reply[1][2] or {}
+end
+
+local function read_inbox(holder)
+  local inbox = base .. '!inbox:' .. holder
+  local messages = try('LRANGE', inbox, 0, -1)
+  if failed(messages) or #messages > 0 then call('DEL', inbox) end
+  return failed(messages) and {} or messages
+end
+
+local function no_fences()
+  local last = try('GET', fences)
+  if failed(last) or (last and not tonumber(last)) then return fences end
+end
+
+local function claim(first)
+  local holder, limit, most, cursor, horizon = ARGV[first], tonumber(ARGV[first + 1]), tonumber(ARGV[first + 2]), ARGV[first + 3], ARGV[first + 4]
+  local wrong = overwritten() or no_fences()
+  if wrong then return wrong end
+  local hear, broken = ARGV[first + 5] == '1', ARGV[first + 6] == '1'
+  if cursor ~= '' or broken then ensure_group() end
+
+  local leases, enrolled, more, messages = {}, 1, false, hear and read_inbox(holder) or {}
+  local next_due = promote()
+  if broken then
+    local known = {}
+    for i = first + 7, #ARGV do known[ARGV[i]] = true end
+    more = recover(leases, limit, most, holder, known, messages)
+  end
+  if cursor ~= '' then
+    enrolled = heartbeat(holder, horizon)
+    local stopped
+    cursor, stopped = sweep(leases, limit, most, holder, cursor)
+    more = more or stopped
+  end
+  local wanted, got = limit - #leases, 0
+  if wanted > 0 then
+    local entries = read_new(holder, wanted)
+    got = #entries
+    if got < wanted then placed = 0 end  -- whatever this script had placed has been read
+    for _, entry in ipairs(entries) do take(leases, most, entry[1], entry[2], 1) end
+    more = more or got == wanted
+  end
+
+  local fence = #leases > 0 and call('INCRBY', fences, #leases) - #leases or 0
+  local out, n = {}, HEADER
+  for _, lease in ipairs(leases) do
+    fence = fence + 1
+    call('HSET', runs .. lease.key, 'state', 'running', 'fence', fence, 'worker', holder, 'started', now(), 'id', lease.id)
+    announce(lease.key, 'running', lease.watched, fence)
+    out[n + 1], out[n + 2], out[n + 3], out[n + 4] = lease.key, lease.id, fence, lease.attempt
+    out[n + 5], out[n + 6], out[n + 7] = lease.due, lease.deliveries, lease.payload
+    n = n + 7
+  end
+  forget_all()
+  remember_all()
+  if got < wanted and placed == 0 then call('DEL', bell) end  -- nothing is ready: rings that still lie there would lie
+  if soonest then next_due = earliest() end
+  ring_for_placed()
+
+  out[1] = next_due and math.ceil(math.max(0, next_due - clock()) * 1000) or -1
+  out[2], out[3], out[5], out[6], out[7] = cursor, more and 1 or 0, enrolled, now(), messages
+  local unknown = try('SCARD', strangers)
+  out[4] = math.max(0, call('XLEN', stream) + call('ZCARD', queue) - (failed(unknown) and 0 or unknown))
+  return out
+end

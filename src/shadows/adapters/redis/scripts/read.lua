@@ -1,0 +1,44 @@
+-- read: key, '1' to watch, '1' for the payload, '1' for the result.
+-- Returns an empty list, or {state, run, attempt, due, fence, worker, started, ended, task, reason, deliveries, cancel, successor,
+-- payload, result}; '' stands for none, and 0 or 1 before the payload and the result say whether there is one.
+-- Guarantee: one moment's truth; `watch` asks for this record's events in the same step, so no end falls between reading and listening.
+-- The payload of a dead letter lies with it.
+local function payload_of_letter(id)
+  local letter = try('XRANGE', dead_letters, id, id)
+  local fields = not failed(letter) and letter[1] and letter[1][2] or {}
+  for i = 1, #fields, 2 do
+    if fields[i] == 'payload' then return fields[i + 1] end
+  end
+end
+
+local function read(first)
+  local key = ARGV[first]
+  local record = runs .. key
+  local wrong = overwritten()
+  if wrong then return wrong end
+  local found = try('HMGET', record, 'state', 'run', 'attempt', 'id', 'fence', 'worker', 'started', 'ended', 'task', 'reason',
+    'cancel', 'successor', 'payload', 'lost', 'letter')
+  if failed(found) then return record end
+  local state, run, attempt, id, fence, worker, started, ended, task, reason, cancel, successor, payload, lost, letter = unpack(found, 1, 15)
+  if not state then return {} end
+  local due, deliveries, result = '', 0, nil
+  if state == 'queued' or state == 'running' then
+    local entry = id and call('XRANGE', stream, id, id)[1]
+    if entry then
+      local fields = entry[2]
+      attempt, due, payload = fields[6], fields[8] ~= '' and fields[8] or string.match(id, '^%d+'), fields[10]
+    end
+    if state == 'running' then deliveries = deliveries_of(id, lost) end
+  elseif state == 'scheduled' then
+    due = call('ZSCORE', queue, key) or ''
+  end
+  if ARGV[first + 1] == '1' and LIVE[state] then call('HSET', record, 'watched', 1) end
+  if letter then payload = payload_of_letter(letter) end
+  payload = ARGV[first + 2] == '1' and fetch(key, payload) or nil
+  if ARGV[first + 3] == '1' then
+    result = try('GET', results .. key)
+    if failed(result) then result = nil end
+  end
+  return { state, run or '', attempt or 1, due, fence or '', worker or '', started or '', ended or '', task or '', reason or '',
+    deliveries, cancel or '', successor and 1 or 0, successor or '', payload and 1 or 0, payload or '', result and 1 or 0, result or '' }
+end

@@ -1,0 +1,100 @@
+-- settle: holder, unknown task ttl ms, then key, id, fence, kind, state, reason, task, due, attempt, deliveries, body for each lease.
+-- Returns a word (settled, cancelled, buried, superseded, broken) for each.
+-- Guarantee: each lease counts once, and what follows from it (record, result, next attempt, successor, message) is one step.
+local SETTLED = 11
+
+local function holds(holder, id)
+  if is_finished[id] then return false end
+  local row = try('XPENDING', stream, GROUP, id, id, 1, holder)
+  return not failed(row) and #row == 1
+end
+
+-- A failed run keeps its payload as long as its record, so that it can be replayed.
+local function keep_payload(key, record, id, ttl)
+  local entry = call('XRANGE', stream, id, id)[1]
+  if not entry or not entry[2][10] then return end
+  stash(key, record, entry[2][10], 'state', 'failed')
+  call('PEXPIRE', base .. key, ttl)
+end
+
+local function place_again(key, record, due, attempt, body, ...)
+  call('HDEL', record, 'worker', 'started', 'fence', 'lost', 'unknown', 'attempt')
+  place(key, record, due, attempt, body, ...)
+end
+
+local function end_run(key, record, seen, id, state, reason, task, attempt, body)
+  if state == 'failed' and TTL > 0 and not seen.successor then keep_payload(key, record, id, TTL) end
+  local marks = { 'task', task }
+  if reason ~= '' then marks[3], marks[4] = 'reason', reason end
+  if tonumber(attempt) > 1 then marks[#marks + 1], marks[#marks + 2] = 'attempt', attempt end
+  close(key, record, seen, state, TTL, body, marks)
+  return 'settled'
+end
+
+-- Wait longer each time: as long as it has been unknown already, between a second and a minute.
+local function put_back(key, record, seen, attempt, deliveries, body, patience)
+  local since = tonumber(seen.unknown) or now()
+  local waited = now() - since
+  if waited >= patience then
+    return give_up(key, record, seen, 'unknown-task', attempt, deliveries - 1, body) and 'buried' or 'broken'
+  end
+  local marks = { 'unknown', since }
+  if deliveries > 1 then marks[3], marks[4] = 'lost', deliveries - 1 end
+  place_again(key, record, now() + math.min(60000, waited + 1000), attempt, body, unpack(marks))
+  call('HINCRBY', record, 'returned', 1)
+  try('SADD', strangers, key)
+  announce(key, 'scheduled', seen.watched, seen.fence)
+  return 'settled'
+end
+
+local function settle_one(holder, patience, key, id, fence, kind, state, reason, task, due, attempt, deliveries, body)
+  local record = runs .. key
+  local found = try('HMGET', record, 'id', 'state', 'fence', 'run', 'cancel', 'watched', 'successor', 'reported', 'unknown')
+  if failed(found) then
+    forget(id)
+    return 'broken'
+  end
+  local owner, current, holding, run, cancel, watched, successor, reported, unknown = unpack(found, 1, 9)
+  if current and (current ~= 'running' or holding ~= fence or owner ~= id) then
+    if owner ~= id then forget(id) end
+    return 'superseded'
+  elseif not current then  -- a record that was evicted does not make a run worthless: who has the message has the lease
+    if not holds(holder, id) then return 'superseded' end
+    successor = recall(key)
+  end
+  local seen = { fence = fence, run = run, watched = watched, successor = successor, reported = reported, unknown = unknown }
+  forget(id)
+  if kind == 'end' then return end_run(key, record, seen, id, state, reason, task, attempt, body) end
+  if kind == 'bury' then
+    return give_up(key, record, seen, reason, attempt, deliveries - 1, body) and 'buried' or 'broken'
+  end
+  if cancel or successor then
+    close(key, record, seen, cancel and 'cancelled' or 'superseded', TTL, '', { 'reason', 'cancelled' })
+    return cancel and 'cancelled' or 'settled'
+  end
+  if kind == 'unknown' then return put_back(key, record, seen, attempt, tonumber(deliveries), body, patience) end
+  if kind == 'again' then
+    place_again(key, record, resolve(due), attempt, body)
+  elseif tonumber(deliveries) > 1 then
+    place_again(key, record, nil, attempt, body, 'lost', deliveries - 1)
+  else
+    place_again(key, record, nil, attempt, body)
+  end
+  if watched then announce(key, call('HGET', record, 'state'), watched, fence) end
+  return 'settled'
+end
+
+local function settle(first, last)
+  local wrong = overwritten()
+  if wrong then return wrong end
+  local holder, patience, words = ARGV[first], tonumber(ARGV[first + 1]), {}
+  for i = first + 2, last or #ARGV, SETTLED do
+    local may_bury = ARGV[i + 3] == 'bury' or ARGV[i + 3] == 'unknown'
+    if may_bury and failed(try('XLEN', dead_letters)) then return dead_letters end
+  end
+  for i = first + 2, last or #ARGV, SETTLED do
+    words[#words + 1] = settle_one(holder, patience, unpack(ARGV, i, i + SETTLED - 1))
+  end
+  finish()
+  return words
+end
