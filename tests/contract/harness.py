@@ -1,0 +1,215 @@
+"""What a backend needs to sit the exam: how to open it, how time passes for it, how to see whether somebody waits."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import time
+from typing import TYPE_CHECKING, Any, Protocol, Self, cast
+
+import redis
+
+from shadows.adapters.memory.backend import open_backend as open_memory
+from shadows.adapters.redis.backend import open_backend as open_redis
+from shadows.ports.backend import Backend, Terms
+
+if TYPE_CHECKING:
+    from shadows.ports.broker import Broker
+
+CLOCK = """
+local function clock()
+  local moved, time = redis.call('GET', ARGV[1] .. '!clock'), redis.call('TIME')
+  return tonumber(moved or time[1] * 1000)
+end
+"""
+"""What stands in for the server's TIME, so that no production script takes the time from a client."""
+
+_names = itertools.count(1)
+
+
+class Harness(Protocol):
+    """One backend under examination: a shadow of its own that starts empty, and a clock that the test moves."""
+
+    kind: str
+    """the backend's name: memory, or a server's"""
+    name: str
+    """the shadow's"""
+    terms: Terms
+    backend: Backend
+
+    @property
+    def broker(self) -> Broker:
+        """The broker of the shadow that every test has from the start."""
+        ...
+
+    @property
+    def now(self) -> int:
+        """The time in ms, as the broker sees it."""
+        ...
+
+    async def open(self, terms: Terms | None = None, *, name: str = "") -> Backend:
+        """Open one more backend, on the same shadow unless another is named; it is closed after the test."""
+        ...
+
+    async def pass_time(self, seconds: float) -> None:
+        """Let so much time pass for everything that is scheduled or leased in the shadows of this harness."""
+        ...
+
+    async def somebody_waits(self) -> None:
+        """Return when a claim with patience has gone to sleep."""
+        ...
+
+
+class MemoryHarness:
+    """The model: its clock is ours."""
+
+    def __init__(self, terms: Terms | None = None) -> None:
+        self.kind = "memory"
+        self.name = f"exam-{next(_names)}"
+        self.terms = terms or Terms()
+        self.now = round(time.time()) * 1000
+        self._open = contextlib.AsyncExitStack()
+        self.backend = cast("Backend", None)
+
+    async def __aenter__(self) -> Self:
+        self.backend = await self.open(self.terms)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._open.aclose()
+
+    @property
+    def broker(self) -> Broker:
+        return self.backend.broker
+
+    async def open(self, terms: Terms | None = None, *, name: str = "") -> Backend:
+        made = open_memory(name or self.name, terms or self.terms, clock=lambda: self.now)
+        return await self._open.enter_async_context(made)
+
+    async def pass_time(self, seconds: float) -> None:
+        self.now += round(seconds * 1000)
+
+    async def somebody_waits(self) -> None:
+        for _ in range(10):
+            await asyncio.sleep(0)
+
+
+class ServerHarness:
+    """A real server: its scripts read the time from a key, and leases are made to look older."""
+
+    def __init__(self, kind: str, url: str, terms: Terms | None = None) -> None:
+        self.kind = kind
+        self.url = url
+        self.name = f"exam-{next(_names)}"
+        self.terms = terms or Terms()
+        self.now = round(time.time()) * 1000  # not far from the server's, which numbers the messages
+        self.line = redis.Redis.from_url(url, protocol=2)
+        """a connection of our own, to look behind the curtain"""
+        self.line.response_callbacks.clear()  # the server's answers as they are
+        self._names: set[str] = set()
+        self._open = contextlib.AsyncExitStack()
+        self.backend = cast("Backend", None)
+
+    async def __aenter__(self) -> Self:
+        self.backend = await self.open(self.terms)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        try:
+            await self._open.aclose()
+        finally:
+            self.sweep_up()
+            self.line.close()
+
+    @property
+    def broker(self) -> Broker:
+        return self.backend.broker
+
+    async def open(self, terms: Terms | None = None, *, name: str = "") -> Backend:
+        name = name or self.name
+        if name not in self._names:
+            self._names.add(name)
+            self.set_clock()
+        made = open_redis(self.url, name, terms or self.terms, clock_source=CLOCK)
+        return await self._open.enter_async_context(made)
+
+    async def pass_time(self, seconds: float) -> None:
+        """Move the clock, and give each pending message to its own consumer again as if it were older."""
+        self.now += round(seconds * 1000)
+        self.set_clock()
+        for name in self._names:
+            for token, consumer, idle in self.pending(name):
+                older = ("IDLE", idle + round(seconds * 1000), "JUSTID")
+                if self.ask("XRANGE", f"{name}:stream", token, token):
+                    self.ask("XCLAIM", f"{name}:stream", "workers", consumer, 0, token, *older)
+
+    async def somebody_waits(self) -> None:
+        while b"blocked_clients:0" in self.ask("INFO", "clients"):  # noqa: ASYNC110 - a server tells nobody of it
+            await asyncio.sleep(0)
+
+    def set_clock(self) -> None:
+        """Tell the scripts what time it is; also after somebody has flushed the server."""
+        for name in self._names:
+            self.ask("SET", f"{name}:!clock", self.now)
+
+    def pending(self, name: str = "") -> list[tuple[str, str, int]]:
+        """Return message, consumer and idle ms of everything that is leased."""
+        try:
+            rows = self.ask("XPENDING", f"{name or self.name}:stream", "workers", "-", "+", 100_000)
+        except redis.ResponseError:  # no group yet, or a stream that somebody overwrote
+            return []
+        return [(token.decode(), consumer.decode(), idle) for token, consumer, idle, _ in rows]
+
+    def key(self, suffix: str) -> str:
+        """Return the full name of one of the shadow's keys."""
+        return f"{self.name}:{suffix}"
+
+    def ask(self, *command: str | bytes | float) -> Any:
+        """Send one raw command."""
+        return self.line.execute_command(*command)
+
+    def keys(self, name: str = "") -> set[str]:
+        """Return every key under the shadow's prefix, without it; the harness's own clock is left out."""
+        prefix = f"{name or self.name}:"
+        _, found = self.ask("SCAN", 0, "MATCH", f"{prefix}*", "COUNT", 1_000_000)
+        return {key.decode().removeprefix(prefix) for key in found} - {"!clock"}
+
+    def dump(self) -> dict[str, Any]:
+        """Return every key of the shadow with all that it holds, to see whether something changed."""
+        suffixes = sorted(self.keys())
+        pipe = self.line.pipeline(transaction=False)
+        for suffix in suffixes:
+            pipe.execute_command("DUMP", self.key(suffix))
+        return dict(zip(suffixes, pipe.execute(), strict=True))
+
+    def stray_keys(self) -> list[str]:
+        """Return the keys that nobody accounts for (INV 41); a shadow that a test wrecked on purpose has none."""
+        return [f"{name}:{suffix}" for name in self._names for suffix in self.keys(name) if self._stray(name, suffix)]
+
+    def _stray(self, name: str, suffix: str) -> bool:
+        if suffix in FIXED or self.ask("PTTL", f"{name}:{suffix}") != -1:
+            return False
+        if suffix == "!unknown":
+            return False  # empty sets do not exist, and every member is a live call that nobody knows
+        for prefix in ("runs:", "!next:", "!progress:"):
+            if suffix.startswith(prefix):
+                return not self._live(name, suffix.removeprefix(prefix))
+        return not self._live(name, suffix)
+
+    def _live(self, name: str, encoded: str) -> bool:
+        try:
+            state = self.ask("HGET", f"{name}:runs:{encoded}", "state")
+        except redis.ResponseError:  # a test put something else there
+            return False
+        return state in {b"scheduled", b"queued", b"running", b"parked"}
+
+    def sweep_up(self) -> None:
+        """Delete everything under the prefixes of this harness."""
+        for name in self._names:
+            for suffix in [*self.keys(name), "!clock"]:
+                self.ask("DEL", f"{name}:{suffix}")
+
+
+FIXED = frozenset({"!fence", "stream", "queue", "strikes", "!dead", "workers"})
+"""The few keys of a shadow that stay for good; none of them grows with the number of calls."""

@@ -1,0 +1,283 @@
+"""Something of another type lies at one of our keys: server only."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from shadows.errors import BrokenKey
+from shadows.ports.broker import Order, Part
+from tests.contract.acts import (
+    LEASE,
+    back,
+    call,
+    claim,
+    dead,
+    done,
+    instead,
+    keys,
+    place,
+    retry,
+    settle,
+    state,
+    sweep,
+    take,
+    take_one,
+    unknown,
+    worker,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from shadows.core.holder import Holder
+    from shadows.ports.broker import Lease
+    from tests.contract.harness import ServerHarness
+
+BIG = b"x" * 65
+
+
+def overwrite(real: ServerHarness, suffix: str) -> None:
+    """Put something there that is neither hash, stream, set, list nor number."""
+    real.ask("DEL", real.key(suffix))
+    if suffix.startswith("results:"):
+        real.ask("RPUSH", real.key(suffix), "junk")
+    else:
+        real.ask("SET", real.key(suffix), "junk")
+
+
+SHARED = ["stream", "queue", "workers", "strikes", "!fence", "!bell", "!dead", "!unknown", "!requests"]
+HOLDERS = ["!inbox:{}", "worker-tasks:{}"]
+RECORDS = [
+    *(
+        f"runs:{key}"
+        for key in ("scheduled", "queued", "running", "followed", "cancelled", "ended", "stranger", "lost")
+    ),
+    *("scheduled", "stranger", "running", "ended"),
+    *("results:ended", "results:running", "results:scheduled"),
+    *("!next:followed", "!next:running", "!next:scheduled"),
+    *("!progress:running", "!progress:followed", "!progress:scheduled"),
+]
+
+
+def changed(before: dict[str, Any], after: dict[str, Any]) -> set[str]:
+    """Return the keys that are not what they were."""
+    return {suffix for suffix in before.keys() | after.keys() if before.get(suffix) != after.get(suffix)}
+
+
+class Scene:
+    """A shadow in which something of every kind is going on."""
+
+    def __init__(self, real: ServerHarness) -> None:
+        self.real = real
+        self.broker = real.broker
+        self.who: Holder = worker()
+        self.gone: Holder = worker("gone")
+        self.leases: dict[str, Lease] = {}
+
+    async def set(self) -> None:
+        """Bring every kind of record into being."""
+        broker = self.broker
+        await self.real.backend.presence.check_in(self.who, ["task"], horizon=10_000)
+        await self.real.backend.strike_log.append(b"strike")
+        await place(broker, call("lost", BIG))
+        await take_one(broker, self.gone)
+        await self.real.pass_time(LEASE + 1)
+        running = ["running", "followed", "cancelled", "ended", "stranger", "spare"]
+        await place(broker, *(call(key, BIG, run=key) for key in running))
+        self.leases = {lease.key: lease for lease in await take(broker, self.who)}
+        for key in ("running", "followed"):
+            await broker.report(self.leases[key], {"done": "half"})
+        await place(broker, instead("followed", BIG, run="next"))
+        await settle(broker, self.who, self.leases["ended"], done(b"result"))
+        await settle(broker, self.who, self.leases["stranger"], unknown(self.leases["stranger"]))
+        await broker.cancel("cancelled")
+        await place(broker, call("scheduled", BIG, after=1), call("queued", BIG))
+        await self.real.pass_time(1)
+
+    def verbs(self) -> dict[str, Callable[[], Awaitable[Any]]]:
+        """Return every verb of every port, from those that look to those that change most."""
+        broker, presence, log = self.broker, self.real.backend.presence, self.real.backend.strike_log
+        held = self.leases
+        return {
+            **{f"read {key}": partial(broker.read, key, ~Part.NOTHING) for key in [*held, "scheduled", "lost"]},
+            "progress": lambda: broker.progress("running"),
+            "survey": lambda: broker.survey(100),
+            "dead": lambda: broker.dead(limit=10),
+            "roster": lambda: presence.roster(horizon=10_000),
+            "since": log.since,
+            "append": lambda: log.append(b"strike"),
+            "check_in": lambda: presence.check_in(self.who, ["task"], horizon=10_000),
+            "renew": self.renew,
+            "report": lambda: broker.report(held["running"], {"more": "1"}),
+            "look": lambda: claim(broker, self.who, 0),
+            "ring": lambda: broker.ring(self.who),
+            "patient": lambda: broker.claim(Order(self.who, 0), patience=0.01),
+            "sweep": lambda: claim(broker, self.who, 10, sweep="-"),
+            "known": lambda: claim(broker, self.who, 10, known=()),
+            "add": lambda: place(broker, *(call(key, BIG, run="new") for key in ["new", *held, "scheduled"])),
+            "again": lambda: place(broker, call("ended", run="new"), repeated=True),
+            "replace": lambda: place(broker, *(instead(key, BIG, after=9) for key in ["queued", "ended", "running"])),
+            "settle": lambda: broker.settle(self.who, self.outcomes()),
+            "cancel": lambda: broker.cancel("scheduled"),
+            "cancel running": lambda: broker.cancel("spare"),
+            "turn": lambda: broker.turn([(held["spare"], retry(held["spare"]))], Order(self.who, 10, sweep="-")),
+            "clear": broker.clear,
+            "check_out": lambda: presence.check_out(self.who),
+        }
+
+    async def renew(self) -> frozenset[str]:
+        """Renew as if it were a coroutine."""
+        return self.broker.renew(self.who, [lease.token for lease in self.leases.values()])
+
+    def outcomes(self) -> list[Any]:
+        """Settle each lease in a way of its own."""
+        held = self.leases
+        return [
+            (held["running"], dead(held["running"])),
+            (held["followed"], retry(held["followed"])),
+            (held["cancelled"], back(held["cancelled"])),
+        ]
+
+
+@pytest.mark.parametrize("suffix", [*SHARED, *HOLDERS, *RECORDS])
+async def test_whatever_lies_at_one_of_our_keys_no_verb_breaks(real: ServerHarness, suffix: str) -> None:
+    """FAULT 51, INV 15: each verb does its work, or raises BrokenKey, names the key and has changed nothing."""
+    scene = Scene(real)
+    await scene.set()
+    suffix = suffix.format(scene.who.id)
+    verbs = scene.verbs()
+    overwrite(real, suffix)
+    for verb, ask in verbs.items():
+        before = real.dump()
+        try:
+            await ask()
+        except BrokenKey as broken:
+            assert repr(real.key(suffix)) in str(broken), verb  # noqa: PT017
+            heard = {f"!inbox:{scene.who.id}"} if verb == "patient" else set[str]()  # taken before the script ran
+            assert changed(before, real.dump()) <= heard, verb
+    real.sweep_up()
+
+
+@pytest.mark.parametrize(
+    ("verb", "suffix"),
+    [
+        *(
+            (verb, suffix)
+            for verb in ("schedule", "claim", "settle", "turn", "cancel", "survey", "clear")
+            for suffix in ("stream", "queue")
+        ),
+        *((verb, "!fence") for verb in ("claim", "turn")),
+        *((verb, "!dead") for verb in ("bury", "dead")),
+        ("roster", "workers"),
+        ("check_in", "workers"),
+        ("since", "strikes"),
+        ("append", "strikes"),
+    ],
+)
+async def test_a_verb_that_cannot_do_without_a_key_names_it(real: ServerHarness, suffix: str, verb: str) -> None:
+    """FAULT 51: one line tells which key to delete, and after that everything goes on."""
+    scene = Scene(real)
+    await scene.set()
+    presence, log = real.backend.presence, real.backend.strike_log
+    lease = scene.leases["running"]
+    asks: dict[str, Callable[[], Awaitable[Any]]] = {
+        "schedule": lambda: place(scene.broker, call("new")),
+        "claim": lambda: claim(scene.broker, scene.who),
+        "settle": lambda: settle(scene.broker, scene.who, lease, done()),
+        "turn": lambda: scene.broker.turn([(lease, done())], Order(scene.who, 10)),
+        "cancel": lambda: scene.broker.cancel("scheduled"),
+        "survey": lambda: scene.broker.survey(10),
+        "clear": scene.broker.clear,
+        "bury": lambda: settle(scene.broker, scene.who, lease, dead(lease)),
+        "dead": lambda: scene.broker.dead(limit=10),
+        "roster": lambda: presence.roster(horizon=10_000),
+        "check_in": lambda: presence.check_in(scene.who, ["task"], horizon=10_000),
+        "since": log.since,
+        "append": lambda: log.append(b"strike"),
+    }
+    overwrite(real, suffix)
+    before = real.dump()
+    with pytest.raises(BrokenKey, match=suffix):
+        await asks[verb]()
+    assert changed(before, real.dump()) == set()
+    real.ask("DEL", real.key(suffix))
+    await asks[verb]()
+    real.sweep_up()
+
+
+@pytest.mark.parametrize("later", [None, 1.0])
+async def test_one_broken_record_stops_nobody_from_being_claimed(real: ServerHarness, later: float | None) -> None:
+    """INV 15, FAULT 51: what waited under it is quarantined, the calls around it run."""
+    await place(real.broker, *(call(key, BIG, after=later) for key in "abc"))
+    overwrite(real, "runs:b")
+    await real.pass_time(1)
+    assert keys(await take(real.broker, worker())) == ["a", "c"]
+    (letter,) = await real.broker.dead(limit=10)
+    assert letter.reason == "undecodable"
+    assert real.ask("XLEN", real.key("stream")) == 2
+    assert real.ask("ZCARD", real.key("queue")) == 0
+    real.ask("DEL", real.key("runs:b"))
+
+
+async def test_one_broken_record_stops_nobody_from_being_redelivered(real: ServerHarness) -> None:
+    """INV 13, INV 15: the sweep buries it and goes on."""
+    await place(real.broker, *(call(key) for key in "abc"))
+    await take(real.broker, worker())
+    overwrite(real, "runs:b")
+    await real.pass_time(LEASE + 1)
+    assert keys(await sweep(real.broker, worker())) == ["a", "c"]
+    assert len(real.pending()) == 2
+    real.ask("DEL", real.key("runs:b"))
+
+
+async def test_one_broken_record_stops_nobody_from_being_settled(real: ServerHarness) -> None:
+    """INV 9, INV 15: its lease answers that the record is broken, its message goes, the others are settled."""
+    broker, who = real.broker, worker()
+    await place(broker, *(call(key) for key in "abc"))
+    leases = await take(broker, who)
+    overwrite(real, "runs:b")
+    assert await broker.settle(who, [(lease, done()) for lease in leases]) == ["settled", "broken", "settled"]
+    assert real.pending() == []
+    assert real.ask("GET", real.key("runs:b")) == b"junk"
+    real.ask("DEL", real.key("runs:b"))
+
+
+async def test_one_broken_record_stops_nobody_from_being_scheduled(real: ServerHarness) -> None:
+    """INV 9, FAULT 51: its entry answers that the record is broken and nothing was changed; the others are placed."""
+    overwrite(real, "runs:b")
+    assert await place(real.broker, call("a"), call("b"), instead("b"), call("c")) == [
+        "scheduled",
+        "broken",
+        "broken",
+        "scheduled",
+    ]
+    assert keys(await take(real.broker, worker())) == ["a", "c"]
+    assert real.ask("GET", real.key("runs:b")) == b"junk"
+    real.ask("DEL", real.key("runs:b"))
+    assert await place(real.broker, call("b")) == ["scheduled"]
+
+
+async def test_one_broken_record_cannot_be_read_or_cancelled_and_is_named(real: ServerHarness) -> None:
+    """FAULT 51: the text says which key it is."""
+    overwrite(real, "runs:b")
+    for ask in (real.broker.read, real.broker.cancel):
+        with pytest.raises(BrokenKey, match="runs:b"):
+            await ask("b")
+    real.ask("DEL", real.key("runs:b"))
+
+
+async def test_broken_helpers_are_repaired_on_the_way(real: ServerHarness) -> None:
+    """FAULT 51: bell, inbox and memory of requests hold nothing that cannot be done without."""
+    broker, who = real.broker, worker()
+    for suffix in ("!bell", "!requests", f"!inbox:{who.id}"):
+        overwrite(real, suffix)
+    await place(broker, call("a"))
+    lease = await take_one(broker, who)
+    assert await broker.cancel("a") == "requested"
+    assert (await claim(broker, who)).cancels == (("a", lease.fence),)
+    assert await settle(broker, who, lease, done()) == "settled"
+    assert await state(broker, "a") == "completed"
+    real.ask("DEL", *(real.key(suffix) for suffix in ("!bell", "!requests")))

@@ -1,0 +1,354 @@
+"""Drive the model and a real server with one random history, and compare every answer."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+import attrs
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    rule,
+    run_state_machine_as_test,
+)
+
+from shadows.core import verdict
+from shadows.core.holder import Holder
+from shadows.core.lifecycle import ExecutionState
+from shadows.core.scheduling import AT_ONCE, Due
+from shadows.ports.backend import Terms
+from shadows.ports.broker import Claim, Entry, Lease, OnLive, Order, Part, Record
+from tests.contract.harness import MemoryHarness, ServerHarness
+
+type Draw = Callable[[st.SearchStrategy[Any]], Any]
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+    from hypothesis.strategies import DataObject
+
+    from shadows.core.verdict import Verdict
+    from shadows.ports.broker import Broker
+    from tests.servers import Servers
+
+HISTORIES = int(os.environ.get("HISTORIES", "60"))
+SHRINK = "SHRINK" in os.environ
+"""Whether a history that shows a difference is made as short as can be: minutes, so only when somebody looks at one."""
+STEPS = 30
+KEYS = ("!c", "a", "b")
+"""One is reserved.  Stored it still sorts where it did, which decides between calls due at the same moment."""
+HOLDERS = tuple(Holder(name, f"{name}@{name}:{ms}", ms) for name, ms in (("x", 30_500), ("y", 30_500), ("z", 5_500)))
+"""No sum of whole seconds comes near these lengths: a server's leases also age while the test runs."""
+EVERYTHING = Part.PAYLOAD | Part.RESULT
+
+keys = st.sampled_from(KEYS)
+holders = st.sampled_from(HOLDERS)
+payloads = st.one_of(st.binary(max_size=4), st.sampled_from([b"x" * 64, b"y" * 65, b"\0" * 300]))
+dues = st.sampled_from([AT_ONCE, AT_ONCE, Due(after=10_000), Due(after=60_000), Due(at=0), Due(at=25_000)])
+entries = st.builds(Entry, keys, payloads, dues, st.sampled_from(["", "1", "2", "3"]), st.sampled_from(OnLive))
+kinds = st.sampled_from(["completed", "failed", "cancelled", "again", "again", "back", "unknown", "dead"])
+outcomes = st.tuples(kinds, payloads, st.sampled_from([AT_ONCE, Due(after=10_000)]), st.sampled_from(["", "word"]))
+three_outcomes = st.lists(outcomes, min_size=3, max_size=3)
+
+
+limits = st.integers(0, 4)
+sweeps = st.sampled_from(["", "-"])
+STEPS_OF_A_HISTORY = [
+    *["schedule", "start", "start", "claim", "redeliver", "recover", "settle", "settle", "settle", "turn", "turn"],
+    *["renew", "report", "cancel", "cancel", "clear", "pass_time", "check_in", "check_out"],
+]
+
+
+@attrs.frozen
+class Pair:
+    """One lease as each side knows it; only the token differs."""
+
+    holder: Holder
+    real: Lease
+    model: Lease
+
+
+def outcome(lease: Lease, kind: str, body: bytes, due: Due, reason: str) -> Verdict:
+    """Return what has become of a lease."""
+    made: dict[str, Callable[[], Verdict]] = {
+        "completed": lambda: verdict.completed("task", body, reason=reason),
+        "failed": lambda: verdict.failed("task", body, reason=reason),
+        "cancelled": lambda: verdict.cancelled("task", reason=reason or "cancelled"),
+        "again": lambda: verdict.again(body, attempt=lease.attempt + 1, due=due),
+        "back": lambda: verdict.handed_back(lease.payload, attempt=lease.attempt),
+        "unknown": lambda: verdict.unknown(lease.payload, attempt=lease.attempt),
+        "dead": lambda: verdict.dead(body, attempt=lease.attempt, reason="undecodable"),
+    }
+    return made[kind]()
+
+
+class SameAnswers(RuleBasedStateMachine):
+    """One history for both.  Each answer is compared, and after each step each record, the counts and the keys."""
+
+    url: str
+    kind: str
+    loop: asyncio.AbstractEventLoop
+    ran: Counter[str]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.opened = False
+
+    @initialize(keep=st.sampled_from([0, 9_000_000]), dead_letters=st.sampled_from([2, 10_000]))
+    def open(self, keep: int, dead_letters: int) -> None:
+        terms = Terms(execution_ttl=keep, dead_letters=dead_letters, unknown_task_ttl=50_000)
+        self.server = ServerHarness(self.kind, self.url, terms)
+        self.model = MemoryHarness(terms)
+        self.model.now = self.server.now
+        self.wait(self.server.__aenter__())
+        self.wait(self.model.__aenter__())
+        self.began = self.model.now
+        self.states: dict[str, ExecutionState | None] = dict.fromkeys(KEYS)
+        self.pairs: list[Pair] = []
+        self.left: set[Holder] = set()
+        self.opened = True
+        self.ran["histories"] += 1
+
+    def wait[T](self, work: Coroutine[Any, Any, T]) -> T:
+        return self.loop.run_until_complete(work)
+
+    def both(self, verb: str, *real: Any, model: tuple[Any, ...] | None = None, **options: Any) -> tuple[Any, Any]:
+        """Ask both the same; a verb that both refuse differently is a difference as well."""
+
+        def answer(broker: Broker, arguments: tuple[Any, ...]) -> Any:
+            told = getattr(broker, verb)(*arguments, **options)
+            return told if verb == "renew" else self.wait(told)
+
+        return answer(self.server.broker, real), answer(self.model.broker, real if model is None else model)
+
+    def same(self, verb: str, *arguments: Any, **options: Any) -> Any:
+        real, model = self.both(verb, *arguments, **options)
+        assert real == model
+        return real
+
+    # The verbs ----------------------------------------------------------------------------------------------
+
+    @rule(what=st.sampled_from(STEPS_OF_A_HISTORY), data=st.data())
+    def step(self, what: str, data: DataObject) -> None:
+        """Do one thing of the list.  One rule, because Hypothesis leaves out some of many rules in each history."""
+        self.ran[what] += 1
+        getattr(self, what)(data.draw)
+
+    def schedule(self, draw: Draw) -> None:
+        batch = [self.dated(entry) for entry in draw(st.lists(entries, min_size=1, max_size=4))]
+        self.same("schedule", batch, repeated=draw(st.booleans()))
+
+    def dated(self, entry: Entry) -> Entry:
+        """Instants count from the beginning of the history."""
+        if entry.due.at is None:
+            return entry
+        return attrs.evolve(entry, due=Due(at=self.began + entry.due.at))
+
+    def claim(self, draw: Draw) -> None:
+        order = Order(draw(holders), draw(limits), draw(st.sampled_from([1, 2, 5])), draw(sweeps))
+        self.compare(order.holder, *self.both("claim", order))
+
+    def start(self, draw: Draw) -> None:
+        """Place and claim in one go: without this, most histories hold few leases."""
+        batch = [attrs.evolve(entry, due=AT_ONCE) for entry in draw(st.lists(entries, min_size=1, max_size=3))]
+        self.same("schedule", batch)
+        order = Order(draw(holders), 4)
+        self.compare(order.holder, *self.both("claim", order))
+
+    def redeliver(self, draw: Draw) -> None:
+        """Let leases run out, and look for them."""
+        self.age(draw(st.sampled_from([6, 31, 31])))
+        order = Order(draw(holders), 4, draw(st.sampled_from([1, 3, 5])), "-")
+        self.compare(order.holder, *self.both("claim", order))
+
+    def recover(self, draw: Draw) -> None:
+        """Claim after a broken trip: some leases are known, some are not."""
+        holder, limit = draw(holders), draw(limits)
+        known = [pair for pair in self.some(draw) if pair.holder == holder]
+        real = Order(holder, limit, known=tuple(pair.real.token for pair in known))
+        model = Order(holder, limit, known=tuple(pair.model.token for pair in known))
+        self.compare(holder, *self.both("claim", real, model=(model,)))
+
+    def settle(self, draw: Draw) -> None:
+        """Settle what was claimed of late, some of which has gone to others since, now and then by a wrong holder."""
+        held = self.some(draw)
+        real, model = self.batch(held, draw(three_outcomes))
+        who = held[0].holder if held and draw(st.integers(0, 3)) else draw(holders)
+        answer, expected = self.both("settle", who, real, model=(who, model))
+        assert answer == expected
+        self.ran.update(word.value for word in answer)
+
+    def turn(self, draw: Draw) -> None:
+        held = self.some(draw)
+        real, model = self.batch(held, draw(three_outcomes))
+        order = Order(held[0].holder if held else draw(holders), draw(limits), sweep=draw(sweeps))
+        (settled, claimed), (expected, wanted) = self.both("turn", real, order, model=(model, order))
+        assert settled == expected
+        self.ran.update(word.value for word in settled)
+        self.compare(order.holder, claimed, wanted)
+
+    def renew(self, draw: Draw) -> None:
+        held = self.some(draw)
+        who = held[0].holder if held and draw(st.integers(0, 3)) else draw(holders)
+        real, model = [pair.real.token for pair in held], [pair.model.token for pair in held]
+        lost, expected = self.both("renew", who, real, model=(who, model))
+        assert [token in lost for token in real] == [token in expected for token in model]
+
+    def report(self, draw: Draw) -> None:
+        for pair in self.some(draw)[:1]:
+            fields = draw(st.dictionaries(st.sampled_from("pq"), st.text(max_size=3), min_size=1))
+            real, model = self.both("report", pair.real, fields, model=(pair.model, fields))
+            assert real is model
+
+    def cancel(self, draw: Draw) -> None:
+        self.ran[self.same("cancel", draw(keys)).value] += 1
+
+    def clear(self, _: Draw) -> None:
+        self.same("clear")
+
+    def pass_time(self, draw: Draw) -> None:
+        self.age(draw(st.sampled_from([1, 1, 6, 20, 31, 61])))
+
+    def age(self, seconds: int) -> None:
+        """Let so much time pass on both sides."""
+        self.wait(self.server.pass_time(seconds))
+        self.wait(self.model.pass_time(seconds))
+
+    def check_in(self, draw: Draw) -> None:
+        holder, tasks = draw(holders), draw(st.sets(st.sampled_from("pqr")))
+        for side in (self.server, self.model):
+            self.wait(side.backend.presence.check_in(holder, tasks, horizon=10_000))
+
+    def check_out(self, draw: Draw) -> None:
+        holder = draw(holders)
+        self.left.add(holder)
+        for side in (self.server, self.model):
+            self.wait(side.backend.presence.check_out(holder))
+
+    # What is compared ---------------------------------------------------------------------------------------
+
+    def batch(self, held: list[Pair], how: list[Any]) -> tuple[list[Any], list[Any]]:
+        real = [(pair.real, outcome(pair.real, *what)) for pair, what in zip(held, how, strict=False)]
+        return real, [(pair.model, outcome(pair.model, *what)) for pair, what in zip(held, how, strict=False)]
+
+    def some(self, draw: Draw) -> list[Pair]:
+        """Draw up to three leases, newer ones rather than older ones, perhaps one of them twice."""
+        if not self.pairs:
+            return []
+        drawn: list[Pair] = draw(st.lists(st.sampled_from(self.pairs[:-7:-1]), min_size=1, max_size=3))
+        return drawn
+
+    def compare(self, holder: Holder, real: Claim, model: Claim) -> None:
+        """Compare two claims; what was placed for now has its time from the server's message number."""
+        assert [self.visible(lease) for lease in real.leases] == [self.visible(lease) for lease in model.leases]
+        assert (real.due_in, real.more, real.left) == (model.due_in, model.more, model.left)
+        assert real.sweep in {"", "-"} or real.sweep[0] != model.sweep  # cursors are each side's own
+        assert real.enrolled == model.enrolled
+        if holder not in self.left:  # who has checked out is told nothing of what was asked before
+            assert self.current(real) == self.current(model)
+        self.ran["redelivered"] += any(lease.deliveries > 1 for lease in real.leases)
+        self.pairs += [Pair(holder, *both) for both in zip(real.leases, model.leases, strict=True)]
+
+    def current(self, claim: Claim) -> set[tuple[str, int]]:
+        """Return the cancels of leases that are still out: a holder may be told of one that it has settled since."""
+        running = self.wait(self.model.broker.survey(10)).records
+        return set(claim.cancels) & {(record.key, record.fence or 0) for record in running}
+
+    @staticmethod
+    def visible(lease: Lease) -> Lease:
+        return attrs.evolve(lease, token="", due=0)
+
+    @staticmethod
+    def without_time(record: Record | None) -> Record | None:
+        if record is None or record.state is ExecutionState.SCHEDULED:
+            return record
+        return attrs.evolve(record, due=None)
+
+    @invariant()
+    def both_look_the_same(self) -> None:
+        if self.opened:
+            self.records_are_the_same()
+            self.lists_are_the_same()
+            self.nothing_lies_around_on_the_server()
+
+    def records_are_the_same(self) -> None:
+        for key in KEYS:
+            real = self.wait(self.server.broker.read(key, EVERYTHING))
+            model = self.wait(self.model.broker.read(key, EVERYTHING))
+            assert self.without_time(real) == self.without_time(model)
+            assert self.wait(self.server.broker.progress(key)) == self.wait(self.model.broker.progress(key))
+            self.states[key] = None if real is None else real.state
+
+    def lists_are_the_same(self) -> None:
+        real, model = self.wait(self.server.broker.survey(10)), self.wait(self.model.broker.survey(10))
+        assert (real.taken, real.counts) == (model.taken, model.counts)
+        assert [shown(record) for record in real.records] == [shown(record) for record in model.records]
+        letters, expected = self.wait(self.server.broker.dead(limit=10)), self.wait(self.model.broker.dead(limit=10))
+        assert [attrs.evolve(one, id="") for one in letters] == [attrs.evolve(one, id="") for one in expected]
+
+        here = [self.wait(side.backend.presence.roster(horizon=10_000)) for side in (self.server, self.model)]
+        assert here[0] == here[1]
+
+    def nothing_lies_around_on_the_server(self) -> None:
+        assert self.server.stray_keys() == []
+        for key in KEYS:
+            encoded = "%21c" if key == "!c" else key
+            record = self.server.key(f"runs:{encoded}")
+            lifetime, state = self.server.ask("PTTL", record), self.states[key]
+            assert (lifetime == -2) if state is None else (lifetime == -1) == state.live, (key, state, lifetime)
+            if state is None:
+                assert not self.server.keys() & {f"results:{encoded}", encoded, f"!progress:{encoded}"}
+            else:
+                assert self.server.ask("OBJECT", "ENCODING", record) in {b"listpack", b"ziplist"}
+
+    def teardown(self) -> None:
+        if self.opened:
+            self.wait(self.server.__aexit__())
+            self.wait(self.model.__aexit__())
+
+
+def shown(record: Record) -> Record:
+    """Return a surveyed record without the time that the server's message number stands for."""
+    return attrs.evolve(record, due=record.due if record.state is ExecutionState.SCHEDULED else None)
+
+
+MUST_HAPPEN = {
+    *STEPS_OF_A_HISTORY, "redelivered",
+    "settled", "superseded", "buried", "cancelled", "requested", "not_live",
+}  # fmt: skip
+
+
+@pytest.mark.timeout(60 + HISTORIES * 2)
+def test_no_history_tells_the_model_from_a_server(server_name: str, servers: Servers) -> None:
+    """Whatever is asked in whatever order, every answer and every record is the same, and no key is left over."""
+    loop = asyncio.new_event_loop()
+    ran: Counter[str] = Counter()
+    machine = type(
+        "Machine", (SameAnswers,), {"url": servers.get(server_name).url, "kind": server_name, "loop": loop, "ran": ran}
+    )
+    try:
+        run_state_machine_as_test(machine, settings=_settings(HISTORIES))
+        while missing := {word for word in MUST_HAPPEN if not ran[word]}:
+            assert ran["histories"] < HISTORIES + 200, missing
+            run_state_machine_as_test(machine, settings=_settings(20))
+    finally:
+        loop.close()
+
+
+def _settings(histories: int) -> settings:
+    return settings(
+        max_examples=histories,
+        stateful_step_count=STEPS,
+        deadline=None,
+        database=None,
+        phases=[Phase.generate, Phase.shrink] if SHRINK else [Phase.generate],
+        print_blob=True,
+        suppress_health_check=[*HealthCheck],  # pyright: ignore[reportArgumentType]
+    )
