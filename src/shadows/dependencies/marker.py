@@ -1,0 +1,22 @@
+"""What makes a parameter a dependency: its default, or an item of its ``Annotated``, is a marker."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class Marker:
+    """A value that a task declares for a parameter, and that the worker replaces in each run.
+
+    Markers are shared by all runs of a task and never change; ``for_attempt`` gives the run its own value.
+    """
+
+    __slots__ = ()
+
+    single: ClassVar[bool] = False
+    """whether a task may have only one of this kind; a subclass is of the kind of the class that says so"""
+
+    def for_attempt(self, attempt: int) -> object:
+        """Return what the body gets in this attempt (from 1)."""
+        del attempt
+        return self

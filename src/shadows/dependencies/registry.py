@@ -1,0 +1,142 @@
+"""Which tasks this process knows, by name: functions travel by name only."""
+
+from __future__ import annotations
+
+import difflib
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from shadows.core.names import shown, task_name
+from shadows.dependencies.plan import Plan, plan
+from shadows.errors import ConfigurationError, UnknownTask
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+
+@attrs.define
+class Registry:
+    """Plans by name.  A function is read once, when it is registered."""
+
+    plans: dict[str, Plan] = attrs.field(factory=dict[str, Plan])
+    _names: dict[int, tuple[Callable[..., Any], str]] = attrs.field(factory=dict[int, "tuple[Callable[..., Any], str]"])
+    """of each registered function, by its identity, so that unhashable callables can be tasks too"""
+
+    def register(self, function: Callable[..., Any], names: Iterable[str] | None = None) -> str:
+        """Make the function known under its own name, or under these; return the first.
+
+        Raises:
+            ConfigurationError: it has no usable name, another function has it, or its dependencies
+                contradict each other.
+            TypeError: it cannot be called at all.
+        """
+        known = self._names.get(id(function))
+        if known is not None and names is None:
+            return known[1]
+        made = plan(function)
+        chosen = [own_name(function)] if names is None else _chosen(names)
+        for name in chosen:
+            self._refuse_a_namesake(name, function)
+        for name in chosen:
+            self._forget_its_bearer(name)
+            self.plans[name] = made
+        self._names[id(function)] = function, chosen[0]
+        return chosen[0]
+
+    def named(self, name: str) -> Plan:
+        """Return the plan of a name.
+
+        Raises:
+            UnknownTask: with near matches.
+        """
+        found = self.plans.get(name)
+        if found is None:
+            near = difflib.get_close_matches(name, self.plans, n=3)
+            hint = f"did you mean {', '.join(near)}?" if near else "register it first: shadows.register(function)"
+            msg = f"no task is named {name!r} here; {hint}"
+            raise UnknownTask(msg)
+        return found
+
+    def _refuse_a_namesake(self, name: str, function: Callable[..., Any]) -> None:
+        """A function defined anew in the same place, as in a closure or after a reload, takes the name
+        over.
+        """
+        other = self.plans.get(name)
+        if other is None or other.function is function or _place(other.function) == _place(function):
+            return
+        msg = (
+            f"two tasks would be named {name!r}: {'.'.join(_place(other.function))} and {'.'.join(_place(function))}; "
+            f"register one of them under another name: shadows.register(function, names=[...])"
+        )
+        raise ConfigurationError(msg)
+
+    def _forget_its_bearer(self, name: str) -> None:
+        """Let go of the function that was called so.  A bound method is a new object each time it is looked
+        up, so that ``add(mailer.send)`` would otherwise keep one more of them with every call.
+        """
+        former = self.plans.get(name)
+        if former is not None and self._names.get(id(former.function), (None, ""))[1] == name:
+            del self._names[id(former.function)]
+
+
+def own_name(function: Callable[..., Any]) -> str:
+    """Return the name that a function is registered under unless another is given."""
+    name = getattr(function, "__name__", None)
+    if not isinstance(name, str) or name == "<lambda>":
+        msg = (
+            f"{function!r} has no name that another process could find it by; "
+            f"give one: shadows.register(function, names=[...])"
+        )
+        raise ConfigurationError(msg)
+    return task_name(name)
+
+
+def _chosen(names: Iterable[str]) -> list[str]:
+    if isinstance(names, str):
+        raise ConfigurationError(f"names={shown(names)} is one text; write names=[{shown(names)}]")
+    chosen = [task_name(name) for name in names]
+    if not chosen:
+        raise ConfigurationError("names=[] names nothing; leave it out to use the function's own name")
+    return chosen
+
+
+def _place(function: Callable[..., Any]) -> tuple[str, str]:
+    return getattr(function, "__module__", "?") or "?", getattr(function, "__qualname__", "") or repr(function)
+
+
+def collection(path: str) -> list[Callable[..., Any]]:
+    """Return the functions that ``module:attribute`` names: an iterable of functions, or one function.
+
+    Raises:
+        ConfigurationError: there is no such module or attribute, or it holds something else.
+    """
+    module_name, colon, attribute = path.partition(":")
+    if not (module_name and colon and attribute) or module_name.startswith("."):
+        msg = f"tasks={path!r} must read module:attribute, such as myapp.tasks:tasks"
+        raise ConfigurationError(msg)
+    try:
+        module = import_module(module_name)
+    except ModuleNotFoundError as missing:
+        if missing.name is None or not f"{module_name}.".startswith(f"{missing.name}."):
+            raise
+        msg = f"tasks={path!r}: there is no module {missing.name!r}; is its folder on PYTHONPATH?"
+        raise ConfigurationError(msg) from missing
+    if not hasattr(module, attribute):
+        near = difflib.get_close_matches(attribute, vars(module), n=3)
+        hint = f"did you mean {', '.join(near)}?" if near else "define it there: a list of task functions"
+        msg = f"tasks={path!r}: the module {module_name!r} has no {attribute!r}; {hint}"
+        raise ConfigurationError(msg)
+    found = getattr(module, attribute)
+    if callable(found):
+        return [found]
+    functions = list(found) if _is_iterable(found) else [found]  # at once: an iterator gives them but once
+    if not all(callable(each) for each in functions):
+        msg = f"tasks={path!r} must be a function or an iterable of functions, not a {type(found).__name__}"
+        raise ConfigurationError(msg)
+    return functions
+
+
+def _is_iterable(value: object) -> bool:
+    return hasattr(value, "__iter__") and not isinstance(value, str | bytes)

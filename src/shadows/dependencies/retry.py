@@ -1,0 +1,136 @@
+"""Trying again: ``retry: Retry = Retry(attempts=3)`` as a parameter of a task."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import ClassVar, NoReturn, Self
+
+from shadows.core.durations import duration
+from shadows.core.retry import RetryPolicy, exponential, fixed
+from shadows.core.scheduling import AT_ONCE, Due, epoch_milliseconds, milliseconds
+from shadows.dependencies.marker import Marker
+from shadows.errors import ConfigurationError
+
+
+class TryAgain(BaseException):
+    """A body asks for its next attempt.
+
+    It is no Exception, so that the body's own ``except Exception`` lets it pass.
+    """
+
+    def __init__(self, due: Due) -> None:
+        super().__init__("the task asked to be tried again, and had no attempts left")
+        self.due = due
+
+
+class Retry(Marker):
+    """Try again, after the same delay each time.
+
+    ``attempts`` is their total number, the first one included; None is unlimited.  Without a written delay the next
+    one follows at once, or, when they are unlimited, after 1 s with jitter.
+    """
+
+    __slots__ = ("_attempt", "_policy")
+
+    single: ClassVar[bool] = True
+
+    _attempt: int
+    _policy: RetryPolicy
+
+    def __init__(self, attempts: int | None = 1, delay: timedelta | None = None) -> None:
+        written = None if delay is None else duration(delay, option="Retry delay", zero=True)
+        self._policy = fixed(attempts, written)
+        self._attempt = 1
+
+    @classmethod
+    def forever(cls, delay: timedelta | None = None) -> Self:
+        """Return one that tries until it succeeds."""
+        return cls(None, delay)
+
+    @property
+    def attempt(self) -> int:
+        """Which attempt this is, from 1."""
+        return self._attempt
+
+    @property
+    def attempts(self) -> int | None:
+        """How many there are at most, the first one included; None is unlimited."""
+        return self._policy.attempts
+
+    @property
+    def delay(self) -> timedelta:
+        """What lies between this attempt and the next, without jitter."""
+        return self._policy.pause(self._attempt)
+
+    def after(self, delay: timedelta) -> NoReturn:
+        """End this attempt and ask for the next one after ``delay``; it counts like any other."""
+        if not isinstance(delay, timedelta):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise TypeError(f"delay={delay!r} must be a timedelta, such as timedelta(seconds=30)")
+        raise TryAgain(Due(after=milliseconds(delay)) if delay > timedelta(0) else AT_ONCE)
+
+    def at(self, when: datetime) -> NoReturn:
+        """End this attempt and ask for the next one at ``when``, an aware time; it counts like any other."""
+        if not isinstance(when, datetime):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise TypeError(f"when={when!r} must be a timezone-aware datetime")
+        if when.utcoffset() is None:
+            msg = f"when={when!r} is naive; use a timezone-aware datetime, such as datetime.now(timezone.utc)"
+            raise ConfigurationError(msg)
+        raise TryAgain(Due(at=max(0, epoch_milliseconds(when))))
+
+    def for_attempt(self, attempt: int) -> Self:
+        """Return the copy for one run, which knows its attempt."""
+        if attempt == self._attempt:
+            return self
+        copy = object.__new__(type(self))
+        copy._policy = self._policy
+        copy._attempt = attempt
+        return copy
+
+    def next_due(self, error: BaseException, *, random: float) -> Due | None:
+        """Return when the next attempt may start after this one raised ``error``; None if it was the last.
+
+        ``random`` is in [0, 1).
+        """
+        delay = self._policy.delay_after(self._attempt, random=random)
+        if delay is None:
+            return None
+        if isinstance(error, TryAgain):
+            return error.due
+        return Due(after=milliseconds(delay)) if delay else AT_ONCE
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(attempt {self._attempt} of {self.attempts or 'any number'})"
+
+
+class ExponentialRetry(Retry):
+    """Try again, after a delay that doubles from ``minimum_delay`` until it reaches ``maximum_delay``."""
+
+    __slots__ = ()
+
+    def __init__(
+        self,
+        attempts: int | None = 1,
+        minimum_delay: timedelta = timedelta(seconds=1),
+        maximum_delay: timedelta = timedelta(seconds=64),
+    ) -> None:
+        self._policy = exponential(
+            attempts,
+            duration(minimum_delay, option="ExponentialRetry minimum_delay"),
+            duration(maximum_delay, option="ExponentialRetry maximum_delay"),
+        )
+        self._attempt = 1
+
+    @classmethod
+    def forever(cls, delay: timedelta | None = None, maximum_delay: timedelta = timedelta(seconds=64)) -> Self:
+        """Return one that tries until it succeeds; ``delay`` is the first and shortest one, by default 1 s."""
+        return cls(None, timedelta(seconds=1) if delay is None else delay, maximum_delay)
+
+    @property
+    def minimum_delay(self) -> timedelta:
+        """What follows the first attempt."""
+        return self._policy.minimum
+
+    @property
+    def maximum_delay(self) -> timedelta:
+        """What no delay exceeds."""
+        return self._policy.maximum

@@ -1,0 +1,261 @@
+from __future__ import annotations
+
+import functools
+import gc
+import sys
+import types
+import weakref
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from shadows.dependencies.registry import Registry, collection, own_name
+from shadows.dependencies.retry import Retry
+from shadows.errors import ConfigurationError, UnknownTask
+
+_retry = Retry(attempts=3)
+
+
+async def send_mail(to: str) -> None: ...
+
+
+def send_letter(to: str) -> None: ...
+
+
+def made(result: int) -> Callable[[], int]:
+    def task() -> int:
+        return result
+
+    return task
+
+
+class Mailer:
+    async def send(self, to: str) -> None: ...
+
+
+class Unhashable:
+    __hash__ = None  # type: ignore[assignment]
+
+    def __eq__(self, other: object) -> bool:
+        return False
+
+    def __call__(self) -> None: ...
+
+
+@pytest.fixture
+def registry() -> Registry:
+    return Registry()
+
+
+@pytest.fixture
+def module(monkeypatch: pytest.MonkeyPatch) -> types.ModuleType:
+    """Give a module that can be imported as ``shop.tasks``."""
+    monkeypatch.setitem(sys.modules, "shop", types.ModuleType("shop"))
+    found = types.ModuleType("shop.tasks")
+    monkeypatch.setitem(sys.modules, "shop.tasks", found)
+    return found
+
+
+# Registering
+
+
+def test_a_function_is_registered_under_its_own_name(registry: Registry) -> None:
+    """And read once: registering it again is nothing."""
+    assert registry.register(send_mail) == "send_mail"
+    plan = registry.named("send_mail")
+    assert (plan.function, plan.is_async) == (send_mail, True)
+    assert registry.register(send_mail) == "send_mail"
+    assert registry.named("send_mail") is plan
+
+
+def test_a_function_can_have_other_names_of_which_the_first_is_the_one_it_is_called_by(registry: Registry) -> None:
+    """A renamed task keeps its old name for what waits already."""
+    assert registry.register(send_mail, names=["mail", "send_mail_v1"]) == "mail"
+    assert registry.register(send_mail) == "mail"
+    assert set(registry.plans) == {"mail", "send_mail_v1"}
+    assert registry.register(send_mail, names=iter(["post"])) == "post"
+    assert registry.register(send_mail) == "post"
+    assert set(registry.plans) == {"mail", "send_mail_v1", "post"}
+
+
+def test_what_has_no_name_needs_one(registry: Registry) -> None:
+    """Functions travel by name only."""
+    nameless: list[Callable[..., Any]] = [lambda: None, functools.partial(send_mail, "me"), Unhashable()]
+    for number, function in enumerate(nameless):
+        with pytest.raises(ConfigurationError, match=r"no name that another process could find it by; give one"):
+            registry.register(function)
+        assert registry.register(function, names=[f"task-{number}"]) == f"task-{number}"
+        assert registry.register(function) == f"task-{number}"
+
+
+def test_one_text_is_not_a_list_of_names(registry: Registry) -> None:
+    """Its letters would become names, each of them."""
+    with pytest.raises(ConfigurationError, match=r"names='mail' is one text; write names=\['mail'\]"):
+        registry.register(send_mail, names="mail")
+    assert registry.plans == {}
+
+
+def test_no_names_are_no_names(registry: Registry) -> None:
+    """An empty list is a mistake, not a wish for the default."""
+    with pytest.raises(ConfigurationError, match="names nothing; leave it out"):
+        registry.register(send_mail, names=[])
+
+
+@pytest.mark.parametrize("bad", ["", "x" * 201, "\ud800"])
+def test_a_name_that_cannot_travel_is_refused(registry: Registry, bad: str) -> None:
+    """FAULT 10, FAULT 11: before anything is registered."""
+    with pytest.raises(ConfigurationError):
+        registry.register(send_mail, names=["good", bad])
+    assert registry.plans == {}
+    send_other = types.FunctionType(send_letter.__code__, {}, "x")
+    send_other.__name__ = bad
+    with pytest.raises(ConfigurationError):
+        own_name(send_other)
+
+
+@pytest.mark.parametrize("thing", [5, None, "send_mail", [send_mail]])
+def test_what_cannot_be_called_is_no_task(registry: Registry, thing: Any) -> None:
+    """The text says so, instead of asking for a name."""
+    with pytest.raises(TypeError, match=f"a task must be a function, not {type(thing).__name__}"):
+        registry.register(thing)
+
+
+def test_dependencies_that_contradict_each_other_are_refused_here(registry: Registry) -> None:
+    """FAULT 25, FAULT 17: a wrong task fails when it is registered, not at night."""
+
+    async def twice(a: Retry = _retry, b: Retry = _retry) -> None: ...
+
+    with pytest.raises(ConfigurationError, match="declares Retry twice"):
+        registry.register(twice)
+    assert registry.plans == {}
+
+
+def test_two_tasks_of_one_name_are_refused(registry: Registry) -> None:
+    """One of them would run in place of the other; the text names both places."""
+    registry.register(send_mail)
+    with pytest.raises(
+        ConfigurationError, match=r"two tasks would be named 'send_mail': .*send_mail and .*send_letter"
+    ):
+        registry.register(send_letter, names=["letter", "send_mail"])
+    assert set(registry.plans) == {"send_mail"}
+    assert registry.register(send_letter) == "send_letter"
+
+
+def test_functions_without_a_place_are_told_apart_all_the_same(registry: Registry) -> None:
+    """Two callables of one class are two tasks."""
+    registry.register(Unhashable(), names=["x"])
+    with pytest.raises(ConfigurationError, match="two tasks would be named 'x'"):
+        registry.register(Unhashable(), names=["x"])
+
+
+def test_a_function_defined_anew_in_the_same_place_takes_the_name_over(registry: Registry) -> None:
+    """As after a reload, or in a closure; whoever is asked for last is who is meant."""
+    first, second = made(1), made(2)
+    for function in (first, second, first, second):
+        assert registry.register(function) == "task"
+        assert registry.named("task").function is function
+
+
+def test_a_name_that_was_taken_over_takes_none_of_the_others_away(registry: Registry) -> None:
+    """A function of several names is still called by its first."""
+    first, second = made(1), made(2)
+    registry.register(first, names=["main", "task"])
+    registry.register(second)
+    assert registry.register(first) == "main"
+    assert registry.named("main").function is first
+    assert registry.named("task").function is second
+
+
+def test_a_bound_method_is_kept_once_however_often_it_is_called(registry: Registry) -> None:
+    """``add(mailer.send)`` has a new method object each time; none but the last may stay in memory."""
+    mailer = Mailer()
+    for _ in range(5):
+        assert registry.register(mailer.send) == "send"
+    assert (len(registry.plans), len(registry._names)) == (1, 1)
+    gone = weakref.ref(mailer)
+    registry.register(Mailer().send)
+    del mailer
+    gc.collect()
+    assert gone() is None
+
+
+# Looking up
+
+
+def test_a_name_that_nobody_registered_is_an_error_with_near_matches(registry: Registry) -> None:
+    """FAULT 20: the usual mistake is a typing error."""
+    registry.register(send_mail)
+    with pytest.raises(UnknownTask, match=r"^no task is named 'send_mial' here; did you mean send_mail"):
+        registry.named("send_mial")
+    with pytest.raises(KeyError, match=r"'zzz' here; register it first: shadows.register\(function\)"):
+        registry.named("zzz")
+
+
+# Collections
+
+
+def test_a_collection_is_an_iterable_of_functions_or_one(module: types.ModuleType) -> None:
+    """A list, a tuple, a set, one function, or what can be gone through but once."""
+
+    def one_by_one() -> Iterator[Callable[..., Any]]:
+        yield send_mail
+        yield send_letter
+
+    vars(module).update(
+        several=[send_mail, send_letter], frozen=(send_mail,), one=send_letter, lazy=one_by_one(), none=[]
+    )
+    assert collection("shop.tasks:several") == [send_mail, send_letter]
+    assert collection("shop.tasks:frozen") == [send_mail]
+    assert collection("shop.tasks:one") == [send_letter]
+    assert collection("shop.tasks:lazy") == [send_mail, send_letter]
+    assert collection("shop.tasks:none") == []
+
+
+@pytest.mark.parametrize("path", ["", "shop", "shop:", ":tasks", ":", ".tasks:tasks", "..:tasks"])
+def test_a_path_reads_module_and_attribute(path: str) -> None:
+    """A relative one means nothing on a command line."""
+    with pytest.raises(ConfigurationError, match=r"must read module:attribute, such as myapp\.tasks:tasks"):
+        collection(path)
+
+
+@pytest.mark.parametrize(
+    ("path", "missing"),
+    [("nowhere:tasks", "nowhere"), ("nowhere.at.all:tasks", "nowhere"), ("shadows.nowhere:tasks", "shadows.nowhere")],
+)
+def test_a_module_that_is_not_there_is_a_mistake_of_the_user(path: str, missing: str) -> None:
+    """The usual reason is a PYTHONPATH."""
+    with pytest.raises(ConfigurationError, match=f"there is no module '{missing}'; is its folder on PYTHONPATH"):
+        collection(path)
+
+
+@pytest.mark.parametrize("body", ["import nowhere_else", "raise ModuleNotFoundError('who knows')", "import shopping_2"])
+def test_a_module_that_lacks_another_one_fails_as_it_does(
+    tmp_path: Any, monkeypatch: pytest.MonkeyPatch, body: str
+) -> None:
+    """Its own traceback says more than we could."""
+    (tmp_path / "shopping.py").write_text(body)
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ModuleNotFoundError, match=r"nowhere_else|who knows|shopping_2"):
+        collection("shopping:tasks")
+
+
+def test_an_attribute_that_is_not_there_is_named_with_near_matches(module: types.ModuleType) -> None:
+    """The usual mistake is a typing error."""
+    vars(module).update(tasks=[])
+    with pytest.raises(ConfigurationError, match="has no 'task'; did you mean tasks"):
+        collection("shop.tasks:task")
+    with pytest.raises(ConfigurationError, match="has no 'zzz'; define it there: a list of task functions"):
+        collection("shop.tasks:zzz")
+
+
+@pytest.mark.parametrize(
+    "wrong", [5, None, "send_mail", b"send_mail", ["send_mail"], [send_mail, None], {"a": send_mail}]
+)
+def test_a_collection_of_something_else_is_refused(module: types.ModuleType, wrong: object) -> None:
+    """The text names what it is."""
+    vars(module).update(tasks=wrong)
+    with pytest.raises(
+        ConfigurationError, match=f"a function or an iterable of functions, not a {type(wrong).__name__}"
+    ):
+        collection("shop.tasks:tasks")
