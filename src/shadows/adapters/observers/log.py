@@ -1,0 +1,107 @@
+"""Logs through the standard library.  Arguments never reach a log."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, assert_never
+
+import attrs
+
+from shadows.core.lifecycle import ExecutionState
+from shadows.core.verdict import Kind
+from shadows.ports.broker import Settlement
+
+if TYPE_CHECKING:
+    from shadows.core.holder import Holder
+    from shadows.core.verdict import Verdict
+    from shadows.ports.broker import Lease
+
+_worker = logging.getLogger("shadows.worker")
+_task = logging.getLogger("shadows.task")
+
+
+@attrs.frozen
+class LogObserver:
+    """See :class:`shadows.ports.observer.Observer`."""
+
+    shadow: str
+
+    def started(self, task: str, lease: Lease) -> None:
+        if _task.isEnabledFor(logging.INFO):
+            again = f", delivery {lease.deliveries}" if lease.deliveries > 1 else ""
+            _task.info("%s: %s started (attempt %d%s)", _plain(task), _plain(lease.key), lease.attempt, again)
+
+    def ended(self, task: str, lease: Lease, verdict: Verdict, error: BaseException | None) -> None:
+        match verdict.kind, verdict.state:
+            case Kind.END, ExecutionState.COMPLETED:
+                if _task.isEnabledFor(logging.INFO):
+                    _task.info("%s: %s completed%s", _plain(task), _plain(lease.key), _because(verdict))
+            case Kind.END, ExecutionState.FAILED:
+                _task.error("%s: %s failed%s", _plain(task), _plain(lease.key), _because(verdict), exc_info=error)
+            case Kind.AGAIN, _:
+                _task.warning(
+                    "%s: %s failed and will be tried again (attempt %d next)",
+                    _plain(task),
+                    _plain(lease.key),
+                    verdict.attempt,
+                    exc_info=error,
+                )
+            case _:
+                _task.info("%s: %s %s%s", _plain(task), _plain(lease.key), _word(verdict), _because(verdict))
+
+    def settled(self, lease: Lease, verdict: Verdict, settlement: Settlement) -> None:
+        level = logging.ERROR if settlement in {Settlement.BURIED, Settlement.BROKEN} else logging.INFO
+        _worker.log(level, "%s: %s instead of %s", _plain(lease.key), settlement.value, _word(verdict))
+
+    def refused(self, task: str, lease: Lease, verdict: Verdict) -> None:
+        _worker.warning(
+            "%s: %s is not run here: %s%s", _plain(task), _plain(lease.key), _word(verdict), _because(verdict)
+        )
+
+    def lost(self, lease: Lease) -> None:
+        _worker.warning("%s: the lease was lost; its body is cancelled", _plain(lease.key))
+
+    def disrupted(self, error: BaseException, failures: int, pause: float) -> None:
+        _worker.warning("the broker is away (%s); try %d in %.1f s", error, failures + 1, pause)
+
+    def recovered(self) -> None:
+        _worker.info("the broker is back")
+
+    def left(self, unknown: int, dead: int) -> None:
+        _worker.warning(
+            "nothing is left to do but %d calls of tasks that nobody here knows; %d dead letters", unknown, dead
+        )
+
+    def working(self, holder: Holder, tasks: int) -> None:
+        _worker.info("worker %s of shadow %s knows %d tasks", holder.name, self.shadow, tasks)
+
+    def stopping(self, holder: Holder, running: int) -> None:
+        _worker.info("worker %s stops; %d calls still run", holder.name, running)
+
+    def stopped(self, holder: Holder) -> None:
+        _worker.info("worker %s has stopped", holder.name)
+
+
+def _plain(text: str) -> str:
+    """Return a key or a task's name in one line: whoever chooses it must not be able to forge a line of the log."""
+    return text if text.isprintable() else repr(text)[1:-1]
+
+
+def _because(verdict: Verdict) -> str:
+    return f" ({verdict.reason})" if verdict.reason else ""
+
+
+def _word(verdict: Verdict) -> str:
+    match verdict.kind:
+        case Kind.END:
+            return verdict.state.value
+        case Kind.AGAIN:
+            return "tried again"
+        case Kind.BACK:
+            return "handed back"
+        case Kind.UNKNOWN:
+            return "unknown task"
+        case Kind.BURY:
+            return "dead letter"
+        case _:
+            assert_never(verdict.kind)

@@ -1,0 +1,40 @@
+"""One attempt while it runs here."""
+
+from __future__ import annotations
+
+import enum
+from typing import TYPE_CHECKING
+
+import attrs
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from shadows.ports.broker import Lease
+
+
+class Stop(enum.Enum):
+    """Why we cancelled a body."""
+
+    CANCELLED = enum.auto()
+    """somebody asked for it"""
+    LOST = enum.auto()
+    """its lease went to another worker"""
+    SHUTDOWN = enum.auto()
+    """the worker's drain limit is over"""
+
+
+@attrs.define
+class Attempt:
+    """A lease, the asyncio task that works on it, and our reason to cancel it, once there is one."""
+
+    lease: Lease
+    stop: Stop | None = None
+    task: asyncio.Task[None] | None = None
+
+    def cancel(self, why: Stop) -> None:
+        """Cancel the body; only the first reason counts."""
+        if self.stop is None:
+            self.stop = why
+            if self.task is not None:
+                self.task.cancel(why.name)

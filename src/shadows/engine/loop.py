@@ -1,0 +1,320 @@
+"""The loop: one pump makes every trip to the broker, and each body is one asyncio task.
+
+A trip settles what ended since the last one and claims as many calls as there are free slots, both up to
+TRIP: a worker with many slots then runs the first calls while the rest is still on its way.  When nothing
+ended and nothing is known to be ready, the free slots are promised to one claim that waits at the door: the
+server runs it when the bell rings, so a new call starts one trip sooner.  When all slots are taken, only
+the inbox is listened to.
+
+Nobody cancels the pump or a claim: a lease whose answer is lost would be nobody's.  After a broken trip the
+next claim says what this worker knows that it holds, and gets back the rest.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from random import random
+from typing import TYPE_CHECKING, Final
+
+import attrs
+
+from shadows.core import verdict
+from shadows.core.backoff import pause
+from shadows.engine.attempt import Attempt, Stop
+from shadows.engine.tend import RENEWALS
+from shadows.errors import BrokerUnavailable
+from shadows.ports.broker import Claim, Order, Settlement
+
+if TYPE_CHECKING:
+    from shadows.core.holder import Holder
+    from shadows.core.settings import WorkerOptions
+    from shadows.core.verdict import Verdict
+    from shadows.engine.run import Runner
+    from shadows.ports.broker import Broker, Lease
+    from shadows.ports.observer import Observer
+
+TRIP: Final = 50
+"""The most settlements, and the most leases, of one trip."""
+PATIENCE: Final = 1.0
+"""Seconds that an idle worker waits before it looks by itself."""
+BEATS: Final = 4
+"""The fewest heartbeats in the time after which a worker counts as gone."""
+
+
+@attrs.define
+class Loop:
+    """One worker's pump."""
+
+    broker: Broker
+    holder: Holder
+    options: WorkerOptions
+    runner: Runner
+    observer: Observer
+    horizon: int
+    """ms without a heartbeat after which a worker counts as gone"""
+
+    running: dict[int, Attempt] = attrs.field(factory=dict[int, Attempt], init=False)
+    """by fence"""
+    last_look: float | None = attrs.field(default=None, init=False)
+    """loop time of the last answered claim"""
+    forgotten: asyncio.Event = attrs.field(factory=asyncio.Event, init=False)
+    """set when presence has forgotten this worker"""
+    _ended: list[tuple[Lease, Verdict]] = attrs.field(factory=list["tuple[Lease, Verdict]"], init=False)
+    _in_flight: list[tuple[Lease, Verdict]] = attrs.field(factory=list["tuple[Lease, Verdict]"], init=False)
+    _wake: asyncio.Event = attrs.field(factory=asyncio.Event, init=False)
+    _look: bool = attrs.field(default=True, init=False)
+    _left: int | None = attrs.field(default=None, init=False)
+    _door: asyncio.Task[None] | None = attrs.field(default=None, init=False)
+    _promised: int = attrs.field(default=0, init=False)
+    _timer: asyncio.TimerHandle | None = attrs.field(default=None, init=False)
+    _patience: float = attrs.field(default=PATIENCE, init=False)
+    _empty_looks: int = attrs.field(default=0, init=False)
+    _sweep: str = attrs.field(default="-", init=False)
+    _next_sweep: float = attrs.field(default=0.0, init=False)
+    _recover: bool = attrs.field(default=False, init=False)
+    _failures: int = attrs.field(default=0, init=False)
+    _stopping: bool = attrs.field(default=False, init=False)
+    _stopped: asyncio.Event = attrs.field(factory=asyncio.Event, init=False)
+    _listening: bool = attrs.field(default=False, init=False)
+    _rung: bool = attrs.field(default=False, init=False)
+    _bug: Exception | None = attrs.field(default=None, init=False)
+    _errands: set[asyncio.Task[None]] = attrs.field(factory=set[asyncio.Task[None]], init=False)
+
+    async def run(self, *, until_finished: bool) -> None:
+        """Pump until ``stop`` was called and everything has ended, or, if asked, until nothing is left to do.
+
+        Raises:
+            BrokerError: other than BrokerUnavailable, which is ridden out.
+        """
+        try:
+            await self._pump(until_finished=until_finished)
+        finally:
+            if self._timer is not None:
+                self._timer.cancel()
+            if self._door is not None:  # we ended otherwise, and nobody would take what it claims
+                self._door.cancel()
+        if self._bug is not None:
+            raise self._bug
+
+    async def _pump(self, *, until_finished: bool) -> None:
+        while self._bug is None and not (self._stopping and not (self.running or self._ended or self._door)):
+            free = 0 if self._stopping else min(TRIP, self.options.concurrency - len(self.running) - self._promised)
+            look = self._look or (self._recover and self._door is None)
+            if self._ended or (look and free > 0):
+                await self._trip(free)
+            elif until_finished and self._left == 0 and not (self.running or self._stopping):
+                self.stop()
+            else:
+                self._stand_at_the_door(free)
+                self._wake.clear()
+                await self._wake.wait()
+
+    def stop(self) -> None:
+        """Claim no more; ``run`` returns when the bodies that run have ended and are settled."""
+        if not self._stopping:
+            self._stopping = True
+            self._stopped.set()
+            self.observer.stopping(self.holder, len(self.running))
+            self._wake.set()
+
+    def cut(self) -> None:
+        """Cancel the bodies that still run; their calls are handed back when they end."""
+        for attempt in list(self.running.values()):
+            attempt.cancel(Stop.SHUTDOWN)
+
+    def let_go(self) -> None:
+        """Hand back the calls whose bodies did not end when they were cancelled, over their heads."""
+        for attempt in self.running.values():
+            lease = attempt.lease
+            self._ended.append((lease, verdict.handed_back(lease.payload, attempt=lease.attempt)))
+        self.running.clear()
+        self._wake.set()
+
+    def held(self) -> list[str]:
+        """Return the tokens of what this worker holds; called from the renewal thread too."""
+        attempts = [*self.running.values()]
+        return [attempt.lease.token for attempt in attempts if attempt.stop is not Stop.LOST]
+
+    def lose(self, tokens: frozenset[str]) -> None:
+        """Cancel the bodies whose leases are gone."""
+        for attempt in list(self.running.values()):
+            if attempt.lease.token in tokens and attempt.stop is not Stop.LOST:
+                self.observer.lost(attempt.lease)
+                attempt.cancel(Stop.LOST)
+                attempt.stop = Stop.LOST
+
+    def fail(self, bug: Exception) -> None:
+        """Make ``run`` raise this: something beside it broke that it cannot do without."""
+        self._bug = bug
+        self._wake.set()
+
+    # Trips
+
+    async def _trip(self, free: int) -> None:
+        self._in_flight, self._ended, self._look = self._ended[:TRIP], self._ended[TRIP:], False
+        order, repeated = self._order(max(free, 0)), self._failures > 0
+        try:
+            if self._in_flight:
+                settlements, claim = await self.broker.turn(self._in_flight, order)
+                if not repeated:  # else the first one may have been carried out, and this answer tells nothing
+                    self._report(settlements)
+            else:
+                claim = await self.broker.claim(order)
+        except BrokerUnavailable as away:
+            self._ended, self._look = self._in_flight + self._ended, True  # settling twice changes nothing
+            await self._ride_out(away)
+        else:
+            self._take(claim, order)
+        finally:
+            self._in_flight = []
+
+    def _report(self, settlements: list[Settlement]) -> None:
+        for (lease, judged), settlement in zip(self._in_flight, settlements, strict=True):
+            if settlement is not Settlement.SETTLED:
+                self.observer.settled(lease, judged, settlement)
+
+    async def _ride_out(self, away: BrokerUnavailable) -> None:
+        self._failures += 1
+        self._recover = True
+        longest = self.options.reconnection_delay.total_seconds()
+        wait = pause(self._failures, longest=longest, random=random())  # noqa: S311 - jitter, no secret
+        self.observer.disrupted(away, self._failures, wait)
+        await self._rest(wait)
+
+    async def _rest(self, seconds: float) -> None:
+        """Sleep; a stop in the middle wakes us, for there may be nothing left to wait for."""
+        if self._stopping:
+            await asyncio.sleep(seconds)
+        else:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await self._stopped.wait()
+
+    def _order(self, limit: int) -> Order:
+        now, sweep = asyncio.get_running_loop().time(), ""
+        if self._sweep != "-" or now >= self._next_sweep:
+            sweep, self._next_sweep = self._sweep, now + min(self._beat, self.holder.lease / 1000 / RENEWALS)
+        known = None
+        if self._recover and self._door is None and limit > 0:
+            known = (*self.held(), *(lease.token for lease, _ in (*self._ended, *self._in_flight)))
+        hear = not self._listening
+        return Order(self.holder, limit, self.options.max_deliveries, sweep, self.horizon, known, hear)
+
+    def _take(self, claim: Claim, order: Order) -> None:
+        """Start what was claimed and remember what else the answer tells."""
+        loop = asyncio.get_running_loop()
+        if self._failures:
+            self._failures = 0
+            self.observer.recovered()
+        self.last_look = loop.time()
+        self._left = claim.left
+        if order.known is not None and not (claim.more and len(claim.leases) == order.limit):
+            self._recover = False
+        if order.sweep:
+            self._sweep = claim.sweep
+        if not claim.enrolled:
+            self.forgotten.set()
+        self._look = self._look or claim.more
+        self._note_due(claim.due_in)
+        for key, fence in claim.cancels:
+            attempt = self.running.get(fence)
+            if attempt is not None and attempt.lease.key == key:
+                attempt.cancel(Stop.CANCELLED)
+        for lease in claim.leases:
+            self._start(lease)
+
+    @property
+    def _beat(self) -> float:
+        """Seconds between two looks, and heartbeats, of an idle worker: so many that it is not taken for gone."""
+        return min(PATIENCE, max(0.01, self.horizon / 1000 / BEATS))
+
+    def _note_due(self, due_in: float | None) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._patience = self._beat
+        if due_in is not None and not self._stopping:
+            self._timer = asyncio.get_running_loop().call_later(due_in, self._due)
+            if due_in < PATIENCE:
+                self._patience = min(self._beat, self.options.scheduling_resolution.total_seconds())
+
+    def _due(self) -> None:
+        """A scheduled call is due: whoever waits at the door may have it."""
+        self._timer = None
+        if self._promised:
+            self._ring()
+        else:
+            self._look = True
+            self._wake.set()
+
+    # Bodies
+
+    def _start(self, lease: Lease) -> None:
+        attempt = Attempt(lease)
+        if self._stopping:
+            self._ended.append((lease, verdict.handed_back(lease.payload, attempt=lease.attempt)))
+            return
+        self.running[lease.fence] = attempt
+        attempt.task = asyncio.Task(self._perform(attempt), loop=asyncio.get_running_loop(), eager_start=True)
+
+    async def _perform(self, attempt: Attempt) -> None:
+        try:
+            judged = await self.runner.run(attempt)
+        except Exception as bug:  # noqa: BLE001 - the runner raises nothing; if it does, the worker must say so
+            self._bug, judged = bug, None
+        if self.running.pop(attempt.lease.fence, None) is not None:  # else it was handed back over its head
+            if judged is None:
+                self._look = True
+            else:
+                self._ended.append((attempt.lease, judged))
+        self._wake.set()
+
+    # The door
+
+    def _stand_at_the_door(self, free: int) -> None:
+        """Wait for something to do.  A wait that began in other circumstances is ended, to begin anew."""
+        if self._door is None:
+            self._promised = max(free, 0)
+            waiting = self._wait_at_the_door(self._order(self._promised))
+            self._listening, self._rung = True, False
+            self._door = asyncio.create_task(waiting, name=f"shadows-door-{self.holder.name}")
+        elif self._stopping or self._recover or (free > 0 and not self._promised):
+            self._ring()
+
+    async def _wait_at_the_door(self, order: Order) -> None:
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        try:
+            claim = await self.broker.claim(order, patience=self._patience)
+        except BrokerUnavailable as away:
+            self._listening, self._promised = False, 0
+            await self._ride_out(away)
+        except Exception as bug:  # noqa: BLE001 - the pump raises it
+            self._bug = bug
+        else:
+            self._listening, self._promised = False, 0
+            self._take(claim, order)
+            self._empty_looks = 0 if claim.leases or claim.cancels else self._empty_looks + 1
+            rest = began + self.options.minimum_check_interval.total_seconds() - loop.time()
+            if self._empty_looks > 1 and rest > 0 and not (self._stopping or self._rung):
+                await self._rest(rest)
+        finally:
+            self._listening, self._promised, self._door = False, 0, None
+            self._wake.set()
+
+    def _ring(self) -> None:
+        if self._listening and not self._rung:
+            self._rung = True
+            errand = asyncio.ensure_future(self._ring_now())
+            self._errands.add(errand)
+            errand.add_done_callback(self._errands.discard)
+
+    async def _ring_now(self) -> None:
+        try:
+            await self.broker.ring(self.holder)
+        except BrokerUnavailable:
+            self._recover = True  # the wait ends by itself, with its patience
+        except Exception as bug:  # noqa: BLE001 - the pump raises it
+            self._bug = bug
+            self._wake.set()

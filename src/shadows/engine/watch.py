@@ -1,0 +1,85 @@
+"""Watch: the waiting side.  Hints say when to look; only what is read counts."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Final
+
+import attrs
+
+from shadows.core.lifecycle import ExecutionState
+from shadows.errors import BrokerUnavailable, ExecutionCancelled, ResultUnavailable
+from shadows.ports.broker import Part, Record
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, AsyncIterator
+
+    from shadows.ports.broker import Broker
+    from shadows.ports.event_bus import EventBus, Hint
+
+LOOK_AGAIN: Final = 1.0
+"""Seconds after which a waiter looks by itself: a hint may have been lost."""
+
+
+@attrs.frozen
+class Watcher:
+    """Reads runs, and waits for what becomes of them."""
+
+    broker: Broker
+    event_bus: EventBus
+    patience: float
+    """seconds for which a broker that is away is put up with"""
+
+    async def end_of(self, key: str, run: str) -> Record:
+        """Wait until this run has ended and return its record, with the outcome.
+
+        Raises:
+            ExecutionCancelled: it ended without an outcome.
+            ResultUnavailable: nothing is kept of it (any more).
+        """
+        async with aclosing(self.records(key)) as records:
+            while True:
+                record = await anext(records)
+                if record is None:
+                    msg = f"nothing is kept of the execution {key!r}: it has expired, or its shadow keeps no records"
+                    raise ResultUnavailable(msg)
+                if record.run != run:
+                    if record.successor == run:
+                        continue  # its turn comes when the running body has ended
+                    raise ExecutionCancelled(key, "superseded")
+                if record.state is ExecutionState.CANCELLED:
+                    raise ExecutionCancelled(key, record.reason or "cancelled")
+                if not record.state.live:
+                    return record
+
+    async def once(self, key: str) -> Record | None:
+        """Return the key's record as of now, with the outcome."""
+        return await self.broker.read(key, Part.RESULT)
+
+    async def records(self, key: str) -> AsyncGenerator[Record | None]:
+        """Yield the key's record now, and whenever it may have changed."""
+        async with self.event_bus.listen(key) as hints:
+            while True:
+                yield await self._read(key)
+                await _next(hints)
+
+    async def _read(self, key: str) -> Record | None:
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self.patience
+        while True:
+            try:
+                return await self.broker.read(key, Part.WATCH | Part.RESULT)
+            except BrokerUnavailable:
+                if loop.time() > deadline:
+                    raise
+                await asyncio.sleep(LOOK_AGAIN / 4)
+
+
+async def _next(hints: AsyncIterator[Hint | None]) -> Hint | None:
+    """Return the next hint, or None when none came for a while."""
+    try:
+        async with asyncio.timeout(LOOK_AGAIN):
+            return await anext(hints)
+    except TimeoutError:
+        return None

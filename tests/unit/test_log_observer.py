@@ -1,0 +1,177 @@
+from __future__ import annotations
+
+import logging
+from datetime import timedelta
+
+import pytest
+
+from shadows.adapters.observers.log import LogObserver
+from shadows.core import verdict
+from shadows.core.holder import holder
+from shadows.core.scheduling import Due
+from shadows.core.verdict import Verdict
+from shadows.errors import BrokerUnavailable
+from shadows.ports.broker import Lease, Settlement
+from shadows.ports.observer import Observer
+
+LEASE = Lease("order-7", "1-0", 4, 2, b"secret arguments", 1, 0, 0)
+WHO = holder("w", timedelta(seconds=1), nonce="x")
+OBSERVER: Observer = LogObserver("shop")
+BROKEN = ValueError("no such order")
+
+
+@pytest.fixture(autouse=True)
+def _everything(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG, "shadows")
+
+
+def lines(caplog: pytest.LogCaptureFixture) -> list[tuple[str, str, str]]:
+    """Return logger, level and text of each line."""
+    return [(record.name, record.levelname, record.getMessage()) for record in caplog.records]
+
+
+def test_a_body_that_starts_is_named_with_its_attempt(caplog: pytest.LogCaptureFixture) -> None:
+    """A redelivery says so."""
+    OBSERVER.started("send", LEASE)
+    OBSERVER.started("send", Lease("k", "1-0", 5, 1, b"", 3, 0, 0))
+    assert lines(caplog) == [
+        ("shadows.task", "INFO", "send: order-7 started (attempt 2)"),
+        ("shadows.task", "INFO", "send: k started (attempt 1, delivery 3)"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("judged", "level", "text", "error"),
+    [
+        (verdict.completed("send"), "INFO", "send: order-7 completed", None),
+        (verdict.completed("send", reason="cancel_ignored"), "INFO", "send: order-7 completed (cancel_ignored)", None),
+        (verdict.failed("send", b""), "ERROR", "send: order-7 failed", BROKEN),
+        (verdict.failed("send", b"", reason="timeout"), "ERROR", "send: order-7 failed (timeout)", BROKEN),
+        (
+            verdict.again(b"", attempt=3, due=Due(after=5)),
+            "WARNING",
+            "send: order-7 failed and will be tried again (attempt 3 next)",
+            BROKEN,
+        ),
+        (verdict.cancelled("send"), "INFO", "send: order-7 cancelled (cancelled)", None),
+        (verdict.handed_back(b"", attempt=2), "INFO", "send: order-7 handed back", None),
+    ],
+)
+def test_a_body_that_ends_is_told_with_what_becomes_of_it(
+    caplog: pytest.LogCaptureFixture, judged: Verdict, level: str, text: str, error: BaseException | None
+) -> None:
+    """A failure has its traceback; a retry is a warning, for nothing is lost yet."""
+    OBSERVER.ended("send", LEASE, judged, error)
+    assert lines(caplog) == [("shadows.task", level, text)]
+    (record,) = caplog.records
+    assert (record.exc_info[1] if record.exc_info else None) is error
+
+
+def test_routine_costs_nothing_where_nobody_reads_it(caplog: pytest.LogCaptureFixture) -> None:
+    """A busy worker says thousands of such lines a second; what failed is told all the same."""
+    caplog.set_level(logging.WARNING, "shadows")
+    OBSERVER.started("send", LEASE)
+    OBSERVER.ended("send", LEASE, verdict.completed("send"), None)
+    OBSERVER.ended("send", LEASE, verdict.cancelled("send"), None)
+    assert lines(caplog) == []
+    OBSERVER.ended("send", LEASE, verdict.failed("send", b""), BROKEN)
+    assert [level for _, level, _ in lines(caplog)] == ["ERROR"]
+
+
+@pytest.mark.parametrize(
+    ("judged", "settlement", "level", "text"),
+    [
+        (verdict.completed("t"), Settlement.SUPERSEDED, "INFO", "order-7: superseded instead of completed"),
+        (verdict.failed("t", b""), Settlement.BROKEN, "ERROR", "order-7: broken instead of failed"),
+        (verdict.again(b"", attempt=3), Settlement.CANCELLED, "INFO", "order-7: cancelled instead of tried again"),
+        (
+            verdict.handed_back(b"", attempt=2),
+            Settlement.CANCELLED,
+            "INFO",
+            "order-7: cancelled instead of handed back",
+        ),
+        (verdict.unknown(b"", attempt=2), Settlement.BURIED, "ERROR", "order-7: buried instead of unknown task"),
+        (
+            verdict.dead(b"", attempt=2, reason="r"),
+            Settlement.BURIED,
+            "ERROR",
+            "order-7: buried instead of dead letter",
+        ),
+    ],
+)
+def test_a_settle_that_went_another_way_is_told(
+    caplog: pytest.LogCaptureFixture, judged: Verdict, settlement: Settlement, level: str, text: str
+) -> None:
+    """What needs somebody's eyes is an error; what a cancel or a faster worker did is not."""
+    OBSERVER.settled(LEASE, judged, settlement)
+    assert lines(caplog) == [("shadows.worker", level, text)]
+
+
+def test_a_call_that_is_not_run_is_told_with_the_reason(caplog: pytest.LogCaptureFixture) -> None:
+    """FAULT 47, FAULT 44: never silently."""
+    OBSERVER.refused("send", LEASE, verdict.unknown(b"", attempt=2))
+    OBSERVER.refused("?", LEASE, verdict.dead(b"", attempt=2, reason="undecodable"))
+    OBSERVER.refused("send", LEASE, verdict.cancelled("send", reason="run_at_most"))
+    assert lines(caplog) == [
+        ("shadows.worker", "WARNING", "send: order-7 is not run here: unknown task"),
+        ("shadows.worker", "WARNING", "?: order-7 is not run here: dead letter (undecodable)"),
+        ("shadows.worker", "WARNING", "send: order-7 is not run here: cancelled (run_at_most)"),
+    ]
+
+
+def test_the_life_of_a_worker_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    """FAULT 54: one line for each step, and the next try while the server is away."""
+    OBSERVER.working(WHO, 3)
+    OBSERVER.disrupted(BrokerUnavailable("redis://h/0: reset"), 2, 0.25)
+    OBSERVER.recovered()
+    OBSERVER.lost(LEASE)
+    OBSERVER.left(2, 1)
+    OBSERVER.stopping(WHO, 4)
+    OBSERVER.stopped(WHO)
+    assert lines(caplog) == [
+        ("shadows.worker", "INFO", "worker w of shadow shop knows 3 tasks"),
+        ("shadows.worker", "WARNING", "the broker is away (redis://h/0: reset); try 3 in 0.2 s"),
+        ("shadows.worker", "INFO", "the broker is back"),
+        ("shadows.worker", "WARNING", "order-7: the lease was lost; its body is cancelled"),
+        (
+            "shadows.worker",
+            "WARNING",
+            "nothing is left to do but 2 calls of tasks that nobody here knows; 1 dead letters",
+        ),
+        ("shadows.worker", "INFO", "worker w stops; 4 calls still run"),
+        ("shadows.worker", "INFO", "worker w has stopped"),
+    ]
+
+
+def every_word(task: str, lease: Lease) -> None:
+    """Say all that is said about a call."""
+    OBSERVER.started(task, lease)
+    for judged in (verdict.completed(task), verdict.failed(task, b""), verdict.cancelled(task)):
+        OBSERVER.ended(task, lease, judged, None)
+    OBSERVER.ended(task, lease, verdict.again(b"", attempt=2), None)
+    OBSERVER.settled(lease, verdict.completed(task), Settlement.BROKEN)
+    OBSERVER.refused(task, lease, verdict.unknown(b"", attempt=1))
+    OBSERVER.lost(lease)
+
+
+def test_nobody_forges_a_line_of_the_log_by_a_key_or_a_name(caplog: pytest.LogCaptureFixture) -> None:
+    """FAULT 9: keys are often made of what somebody typed into a form; a newline or an escape sequence stays in it."""
+    every_word("se\nnd", Lease("a\r\nERROR b\x1b[2J\u202ec", "1-0", 4, 1, b"", 1, 0, 0))
+    texts = [text for _, _, text in lines(caplog)]
+    assert len(texts) == 8
+    assert all(text.isprintable() for text in texts)
+    assert all(r"a\r\nERROR b\x1b[2J\u202ec" in text for text in texts)
+
+
+def test_ordinary_text_of_any_language_stays_as_it_is(caplog: pytest.LogCaptureFixture) -> None:
+    """Only what does not print is escaped; a quote or a backslash prints."""
+    OBSERVER.lost(Lease(r"日本語 'é' \ 😀", "1-0", 4, 1, b"", 1, 0, 0))
+    assert lines(caplog)[0][2].startswith(r"日本語 'é' \ 😀: ")
+
+
+def test_arguments_reach_no_line(caplog: pytest.LogCaptureFixture) -> None:
+    """INV 45: neither the text nor what a formatter could find in it."""
+    every_word("send", LEASE)
+    assert "secret" not in caplog.text
+    assert "secret" not in repr([record.args for record in caplog.records])
+    assert "secret" not in repr(LEASE)
