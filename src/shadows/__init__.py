@@ -1,0 +1,85 @@
+"""Background tasks for asyncio, on Redis, Valkey, or in memory: at least once, on time, each key once.
+
+A task is a plain function::
+
+    async def send_welcome(customer: int) -> str: ...
+
+A service places calls of it, now or later, under a key that makes them idempotent::
+
+    async with Shadow("mail", "redis://localhost:6379/0") as shadows:
+        execution = await shadows.add(send_welcome, when=timedelta(minutes=5), key="welcome-42")(42)
+        print(await execution.get_result(timeout=600))
+
+Any number of workers, anywhere, run them::
+
+    async with Shadow("mail") as shadows, Worker(shadows, concurrency=20) as worker:
+        shadows.register(send_welcome)
+        await worker.run_forever()
+"""
+
+from __future__ import annotations
+
+from shadows.core.disposition import Disposition
+from shadows.core.lifecycle import ExecutionState
+from shadows.dependencies.retry import ExponentialRetry, Retry
+from shadows.errors import (
+    BrokenKey,
+    BrokerError,
+    BrokerFull,
+    BrokerUnavailable,
+    ConfigurationError,
+    ExecutionCancelled,
+    NotAllowed,
+    OutcomeUnknown,
+    PayloadTooLarge,
+    ResultUnavailable,
+    SerializationError,
+    ShadowsError,
+    TaskFailed,
+    Undecodable,
+    UnknownTask,
+    UnsupportedServer,
+)
+from shadows.execution import Execution, TaskCall
+from shadows.ports.broker import Cancellation
+from shadows.shadow import Shadow
+from shadows.snapshot import RunningExecution, Snapshot, WorkerInfo
+from shadows.worker import Worker
+
+__version__ = "0.1.0.dev0"
+
+__all__ = [  # noqa: RUF022 - grouped as a newcomer meets them
+    # the front doors
+    "Shadow",
+    "Worker",
+    # what they return
+    "Cancellation",
+    "Disposition",
+    "Execution",
+    "ExecutionState",
+    "RunningExecution",
+    "Snapshot",
+    "TaskCall",
+    "WorkerInfo",
+    # what tasks declare
+    "ExponentialRetry",
+    "Retry",
+    # errors
+    "BrokenKey",
+    "BrokerError",
+    "BrokerFull",
+    "BrokerUnavailable",
+    "ConfigurationError",
+    "ExecutionCancelled",
+    "NotAllowed",
+    "OutcomeUnknown",
+    "PayloadTooLarge",
+    "ResultUnavailable",
+    "SerializationError",
+    "ShadowsError",
+    "TaskFailed",
+    "Undecodable",
+    "UnknownTask",
+    "UnsupportedServer",
+    "__version__",
+]

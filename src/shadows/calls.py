@@ -1,0 +1,132 @@
+"""Calls: from what a user writes to what can be placed, with every check that can be made before anything is sent."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any, cast
+
+import attrs
+
+from shadows.adapters.codecs.checked import Checked
+from shadows.core.disposition import Disposition
+from shadows.core.envelope import NO_HEADERS, Envelope, pack, unpack
+from shadows.core.names import task_key
+from shadows.core.scheduling import due
+from shadows.core.settings import ShadowOptions
+from shadows.dependencies.registry import Registry
+from shadows.errors import PayloadTooLarge, Undecodable
+from shadows.execution import Access, Execution, TaskCall
+from shadows.ports.broker import Entry, OnLive, Placed, Placement, Record
+from shadows.ports.clock import Clock
+from shadows.ports.codec import Codec
+
+type When = datetime | timedelta | None
+
+_DISPOSITIONS = {
+    Placed.SCHEDULED: Disposition.SCHEDULED,
+    Placed.ALREADY: Disposition.ALREADY_SCHEDULED,
+    Placed.BROKEN: Disposition.FAILED,
+}
+
+
+@attrs.frozen
+class Calls:
+    """Makes calls, what the broker needs of them, and handles on what became of them."""
+
+    registry: Registry
+    options: ShadowOptions
+    codec: Codec
+    codecs: dict[str, Codec]
+    clock: Clock
+    allow_unknown: bool
+    """place calls by the name of a task that is not registered here"""
+
+    def make(
+        self,
+        function: Callable[..., Any] | str,
+        when: When,
+        key: str | None,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+    ) -> TaskCall:
+        """Return the call.
+
+        Raises:
+            TypeError, SerializationError, UnknownTask, ConfigurationError: it could never run.
+        """
+        name, called = self._task(function)
+        if called is not None:
+            self.registry.plans[name].bind(args, kwargs)
+        codec = Checked(self.codec) if _in_debug_mode() else self.codec
+        payload = pack(Envelope(name, codec.id, NO_HEADERS, codec.encode((args, kwargs))))
+        most = self.options.max_payload
+        if len(payload) > most:
+            msg = f"the arguments of {name} have {len(payload)} bytes; {most} are allowed (max_payload)"
+            raise PayloadTooLarge(msg)
+        chosen = os.urandom(16).hex() if key is None else task_key(key)
+        return TaskCall(name, args, kwargs, when, chosen, called, payload, key is not None)
+
+    def entry(self, call: TaskCall, on_live: OnLive) -> Entry:
+        """Return what the broker needs of one request to place the call; ``when`` is judged now."""
+        options = self.options
+        moment = due(call.when, now=self.clock.now(), horizon=options.horizon, strict=options.strict_when)
+        run = os.urandom(8).hex() if call.named else ""
+        return Entry(call.key, call.payload, moment, run, on_live)
+
+    def placed(self, call: TaskCall, placement: Placement, access: Access) -> Execution[Any]:
+        """Return a handle on the run that has the call's key now."""
+        when = call.when
+        return Execution(
+            call.key,
+            call.function_name,
+            call.args,
+            call.kwargs,
+            self.clock.now() + max(when, timedelta(0)) if isinstance(when, timedelta) else when,
+            _DISPOSITIONS[placement.placed],
+            call.function,
+            run=placement.run,
+            access=access,
+        )
+
+    def found(self, record: Record, access: Access) -> Execution[Any]:
+        """Return a handle on what was read; what cannot be decoded here is left out."""
+        name = record.task or ""
+        args: tuple[Any, ...] = ()
+        kwargs: dict[str, Any] = {}
+        if record.payload is not None:
+            try:
+                envelope = unpack(record.payload)
+                name = envelope.task
+                decoded = self.codecs[envelope.codec].decode(envelope.arguments)
+            except (Undecodable, KeyError):
+                decoded = None
+            match decoded:
+                case [tuple(), dict()]:
+                    args, kwargs = cast("Any", decoded)
+                case _:
+                    pass
+        plan = self.registry.plans.get(name)
+        function = None if plan is None else plan.function
+        execution = Execution[Any](
+            record.key, name, args, kwargs, None, Disposition.LOADED, function, run=record.run, access=access
+        )
+        execution.take(record)
+        return execution
+
+    def _task(self, function: Callable[..., Any] | str) -> tuple[str, Callable[..., Any] | None]:
+        if not isinstance(function, str):
+            return self.registry.register(function), function
+        if self.allow_unknown and function not in self.registry.plans:
+            return function, None
+        return function, self.registry.named(function).function
+
+
+def _in_debug_mode() -> bool:
+    """Whether asyncio looks for mistakes here; a call may also be made where no loop runs."""
+    try:
+        return asyncio.get_running_loop().get_debug()
+    except RuntimeError:
+        return False

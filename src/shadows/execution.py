@@ -1,0 +1,215 @@
+"""Executions: handles on a call's one life."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import aclosing
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, cast
+
+import attrs
+
+from shadows.core.disposition import Disposition
+from shadows.core.durations import duration
+from shadows.core.holder import name_of
+from shadows.core.lifecycle import ExecutionState
+from shadows.core.scheduling import instant
+from shadows.errors import ConfigurationError, ResultUnavailable, TaskFailed
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable, Mapping
+
+    from shadows.engine.outcomes import Outcomes
+    from shadows.engine.watch import Watcher
+    from shadows.ports.broker import Record
+
+
+@attrs.frozen
+class TaskCall:
+    """A call that is ready to be placed: made by ``shadow.call(...)``, taken by ``add_many`` and
+    ``replace_many``.
+    """
+
+    function_name: str
+    args: tuple[Any, ...] = attrs.field(repr=False)
+    kwargs: Mapping[str, Any] = attrs.field(repr=False)
+    when: datetime | timedelta | None
+    key: str
+    function: Callable[..., Any] | None = attrs.field(repr=False)
+    payload: bytes = attrs.field(repr=False)
+    named: bool = attrs.field(repr=False)
+    """the user chose the key; otherwise it was made for this one call"""
+
+
+@attrs.frozen
+class Access:
+    """What a handle needs of its shadow."""
+
+    watcher: Watcher
+    outcomes: Outcomes
+    keeps_records: bool
+
+
+@attrs.define
+class Execution[R]:
+    """A handle on one run: what was called, and, as of the last ``sync()``, what has become of it.
+
+    ``state`` is None where nothing is kept of the run (any more).  Arguments never show in the repr.
+    """
+
+    key: str
+    function_name: str
+    args: tuple[Any, ...] = attrs.field(repr=False)
+    kwargs: Mapping[str, Any] = attrs.field(repr=False)
+    when: datetime | None
+    """when it is due; None for at once"""
+    disposition: Disposition
+    function: Callable[..., Any] | None = attrs.field(repr=False, default=None)
+    state: ExecutionState | None = None
+    attempt: int = 1
+    worker: str | None = None
+    """the name of the worker that ran it last"""
+    started_at: datetime | None = None
+    completed_at: datetime | None = None
+    error: str | None = None
+    """why it failed or was cancelled, in a few words"""
+    redelivered: bool = False
+    """an earlier lease of this attempt was lost"""
+    _run: str = attrs.field(repr=False, kw_only=True, alias="run")
+    _access: Access = attrs.field(repr=False, kw_only=True, alias="access")
+
+    async def sync(self) -> None:
+        """Bring ``state`` and what goes with it up to date."""
+        self.take(await self._access.watcher.once(self.key))
+
+    async def get_result(
+        self,
+        timeout: timedelta | float | None = None,  # noqa: ASYNC109 - the documented name
+        deadline: datetime | None = None,
+    ) -> R:
+        """Wait until the run has ended, and return its result or raise its exception.
+
+        Args:
+            timeout: how long to wait; for ever when neither this nor a deadline is given.
+            deadline: until when to wait, timezone-aware.
+
+        Raises:
+            TimeoutError: it has not ended by then.
+            ConfigurationError: the timeout or the deadline cannot be one.
+            ExecutionCancelled: it was cancelled, or another request took its key.
+            ResultUnavailable: nothing is kept of it: the shadow has ``execution_ttl=0``, or the record has
+                expired.
+            Exception: what the task raised; TaskFailed where that cannot be rebuilt here, or where no body ever
+                returned or raised: a dead letter.
+        """
+        if not self._access.keeps_records:
+            msg = f"the result of {self.key!r} is not kept: this shadow has execution_ttl=0"
+            raise ResultUnavailable(msg)
+        try:
+            async with asyncio.timeout(_seconds(timeout, deadline)):
+                record = await self._access.watcher.end_of(self.key, self._run)
+        except TimeoutError:
+            msg = f"the execution {self.key!r} has not ended in time"
+            raise TimeoutError(msg) from None
+        self.take(record)
+        if record.state is ExecutionState.FAILED and not record.result:
+            msg = f"the execution {self.key!r} failed: {record.reason or 'what it raised is not kept any more'}"
+            raise TaskFailed(msg)
+        return cast("R", self._access.outcomes.result(record.result))
+
+    async def subscribe(self, ready: asyncio.Event | None = None) -> AsyncGenerator[dict[str, Any]]:
+        """Yield an event for the present state and for each one that follows, until the run has ended.
+
+        An event is a dict: ``type`` ("state"), ``key``, ``state``, ``worker``, ``started_at``,
+        ``completed_at``, ``error``.  States that follow each other quickly may be passed over; the last one
+        never is.
+
+        Args:
+            ready: set as soon as nothing can be missed any more.
+        """
+        seen: tuple[object, ...] = ()
+        async with aclosing(self._access.watcher.records(self.key)) as records:
+            while True:
+                record = await anext(records)
+                if ready is not None:
+                    ready.set()
+                self.take(record)
+                now = (self.state, self.attempt, self.started_at)
+                if record is not None and now != seen:
+                    seen = now
+                    yield self._event()
+                if self.state is None or not self.state.live:
+                    return
+
+    def get_argument(self, name: str) -> Any:
+        """Return the value of one argument by its parameter's name.
+
+        Raises:
+            KeyError: the call has no such argument.
+        """
+        if name in self.kwargs:
+            return self.kwargs[name]
+        import inspect  # noqa: PLC0415 - only for this
+
+        if self.function is None:
+            raise KeyError(name)
+        try:
+            bound = inspect.signature(self.function).bind_partial(*self.args, **self.kwargs)
+        except TypeError:
+            raise KeyError(name) from None  # the function takes other arguments now than when this was placed
+        return bound.arguments[name]
+
+    def call_repr(self) -> str:
+        """Return the call without its values: ``send_email(..., to=...)``."""
+        shown = ["..."] * len(self.args) + [f"{name}=..." for name in self.kwargs]
+        return f"{self.function_name}({', '.join(shown)})"
+
+    def _event(self) -> dict[str, Any]:
+        return {
+            "type": "state",
+            "key": self.key,
+            "state": self.state,
+            "worker": self.worker,
+            "started_at": self.started_at,
+            "completed_at": self.completed_at,
+            "error": self.error,
+        }
+
+    def take(self, record: Record | None) -> None:
+        """Note what was read of this key."""
+        if record is None:
+            self.state = None
+            return
+        if record.run != self._run:
+            self._take_another(record)
+            return
+        self.state, self.attempt = record.state, record.attempt
+        if record.due is not None:
+            self.when = instant(record.due)
+        self.worker = None if record.holder is None else name_of(record.holder)
+        self.started_at = None if record.started is None else instant(record.started)
+        self.completed_at = None if record.ended is None else instant(record.ended)
+        self.redelivered = record.deliveries > 1
+        self.error = record.reason
+        if record.state is ExecutionState.FAILED and record.reason is None:
+            self.error = self._access.outcomes.in_words(record.result)
+
+    def _take_another(self, record: Record) -> None:
+        """Another run has the key: the one that this waits to succeed, or one that took its place."""
+        if record.successor == self._run:
+            self.state = ExecutionState.SCHEDULED
+        else:
+            self.state, self.error = ExecutionState.CANCELLED, "superseded"
+            self.disposition = Disposition.SUPERSEDED
+
+
+def _seconds(timeout: timedelta | float | None, deadline: datetime | None) -> float | None:
+    if timeout is not None and deadline is not None:
+        msg = "give timeout or deadline, not both"
+        raise ConfigurationError(msg)
+    if deadline is not None:
+        if deadline.utcoffset() is None:
+            msg = f"deadline={deadline!r} is naive; use a timezone-aware datetime"
+            raise ConfigurationError(msg)
+        return max(0.0, (deadline - datetime.now(UTC)).total_seconds())
+    return None if timeout is None else duration(timeout, option="timeout", zero=True).total_seconds()

@@ -1,0 +1,384 @@
+"""Shadow: the client.  It composes the parts and holds no rules."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Self, overload
+
+import attrs
+
+from shadows.adapters.clock import SystemClock
+from shadows.adapters.codecs.cloudpickle import CloudpickleCodec
+from shadows.adapters.open import Connection, open_backend
+from shadows.calls import Calls, When
+from shadows.core.holder import name_of
+from shadows.core.lifecycle import ExecutionState
+from shadows.core.names import task_key
+from shadows.core.scheduling import instant, milliseconds
+from shadows.core.settings import shadow_options
+from shadows.dependencies.registry import Registry, collection
+from shadows.engine.add import Producer
+from shadows.engine.outcomes import Outcomes
+from shadows.engine.watch import Watcher
+from shadows.execution import Access, Execution, TaskCall
+from shadows.ports.backend import Terms
+from shadows.ports.broker import BATCH, Cancellation, OnLive, Part
+from shadows.snapshot import RunningExecution, Snapshot, WorkerInfo
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from shadows.ports.backend import Backend
+    from shadows.ports.codec import Codec
+
+
+@attrs.define
+class _Open:
+    """What exists while a shadow is entered."""
+
+    backend: Backend
+    producer: Producer
+    access: Access
+    loop: asyncio.AbstractEventLoop
+    pid: int
+
+
+class Shadow:
+    """The client of one shadow: a named collection of calls on one server.
+
+    Everybody who uses the same ``name`` on the same ``url`` shares its calls.  An explicit argument wins
+    over the environment (``SHADOW_NAME``, ``SHADOW_URL``, ...), and that over the default.
+
+    Args:
+        name: letters, digits, ``.``, ``_`` and ``-``, at most 64; default ``"shadows"``.
+        url: where the server is; default ``redis://localhost:6379/0``.  ``memory://name`` lives in this
+            process.
+        heartbeat_interval: how often workers show that they live; default 2 s.
+        missed_heartbeats: after so many a worker counts as gone; default 5.
+        execution_ttl: how long the record and the result of an ended run are kept; default 15 min; 0 keeps
+            none.
+        add_deadline: how long placing a call may take while the server is away; default 5 s.
+        max_payload: bytes that the arguments of a call may have; default 8 MiB.
+        max_result: bytes that a result may have; default 8 MiB.
+        horizon: how far ahead a call may be scheduled; default 10 years.
+        allow_unknown: let ``add("name")`` place calls of tasks that are not registered here.
+        connection_pool: a redis-py asyncio pool whose parameters are used instead of ``url``.
+        credential_provider: a redis-py credential provider.
+
+    Raises:
+        ConfigurationError: an argument or an environment variable cannot work.
+    """
+
+    def __init__(
+        self,
+        name: str | None = None,
+        url: str | None = None,
+        heartbeat_interval: timedelta | None = None,
+        missed_heartbeats: int | None = None,
+        execution_ttl: timedelta | None = None,
+        *,
+        add_deadline: timedelta | None = None,
+        max_payload: int | None = None,
+        max_result: int | None = None,
+        horizon: timedelta | None = None,
+        strict_when: bool | None = None,
+        allow_unknown: bool = False,
+        connection_pool: Any = None,
+        credential_provider: Any = None,
+    ) -> None:
+        explicit: Mapping[str, object] = {
+            "name": name,
+            "url": url,
+            "heartbeat_interval": heartbeat_interval,
+            "missed_heartbeats": missed_heartbeats,
+            "execution_ttl": execution_ttl,
+            "add_deadline": add_deadline,
+            "max_payload": max_payload,
+            "max_result": max_result,
+            "horizon": horizon,
+            "strict_when": strict_when,
+        }
+        self._options = shadow_options(explicit, os.environ)
+        self._connection = Connection(self._options.url, self._options.name, connection_pool, credential_provider)
+        codec: Codec = CloudpickleCodec()
+        self._codecs: dict[str, Codec] = {codec.id: codec}
+        self._registry = Registry()
+        self._calls = Calls(self._registry, self._options, codec, self._codecs, SystemClock(), allow_unknown)
+        self._open: _Open | None = None
+
+    @property
+    def name(self) -> str:
+        """What this shadow is called on its server."""
+        return self._options.name
+
+    @property
+    def url(self) -> str:
+        """Where its server is, as it was given."""
+        return self._options.url
+
+    @property
+    def execution_ttl(self) -> timedelta:
+        """How long the record and the result of an ended run are kept."""
+        return self._options.execution_ttl
+
+    @property
+    def tasks(self) -> Mapping[str, Callable[..., Any]]:
+        """The registered functions by name."""
+        return {name: plan.function for name, plan in self._registry.plans.items()}
+
+    def __repr__(self) -> str:
+        return f"Shadow(name={self.name!r}, url={self._connection.shown!r})"
+
+    async def __aenter__(self) -> Self:
+        if self._open is not None:
+            msg = f"{self!r} is entered already; use one Shadow for each context"
+            raise RuntimeError(msg)
+        terms = Terms(
+            execution_ttl=milliseconds(self.execution_ttl),
+            dead_letter_ttl=milliseconds(self._options.dead_letter_ttl),
+            unknown_task_ttl=milliseconds(self._options.unknown_task_ttl),
+        )
+        backend = open_backend(self._connection, terms)
+        await backend.__aenter__()
+        deadline = self._options.add_deadline.total_seconds()
+        outcomes = Outcomes(self._calls.codec, self._codecs, self._options.max_result)
+        watcher = Watcher(backend.broker, backend.event_bus, deadline)
+        access = Access(watcher, outcomes, keeps_records=terms.execution_ttl > 0)
+        loop = asyncio.get_running_loop()
+        self._open = _Open(backend, Producer(backend.broker, deadline), access, loop, os.getpid())
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        opened, self._open = self._open, None
+        if opened is not None:
+            await opened.producer.close()
+            await opened.backend.__aexit__(kind, error, trace)
+
+    # Tasks
+
+    def register(self, function: Callable[..., Any], names: Iterable[str] | None = None) -> None:
+        """Make a task known here, under its own name or under ``names``; ``add(function)`` does it by itself.
+
+        Raises:
+            ConfigurationError: it has no usable name, another function has it, or its dependencies
+                contradict each other.
+        """
+        self._registry.register(function, names)
+
+    def register_collection(self, path: str) -> None:
+        """Register the functions of ``"module:attribute"``: an iterable of functions, or one.
+
+        Raises:
+            ConfigurationError: there is no such thing, or it holds something else.
+        """
+        for function in collection(path):
+            self._registry.register(function)
+
+    # Placing calls
+
+    @overload
+    def add[**P, R](
+        self, function: Callable[P, Awaitable[R]], when: When = None, key: str | None = None
+    ) -> Callable[P, Coroutine[Any, Any, Execution[R]]]: ...
+    @overload
+    def add[**P, R](
+        self, function: Callable[P, R], when: When = None, key: str | None = None
+    ) -> Callable[P, Coroutine[Any, Any, Execution[R]]]: ...
+    @overload
+    def add(
+        self, function: str, when: When = None, key: str | None = None
+    ) -> Callable[..., Coroutine[Any, Any, Execution[Any]]]: ...
+    def add(
+        self, function: Callable[..., Any] | str, when: When = None, key: str | None = None
+    ) -> Callable[..., Coroutine[Any, Any, Execution[Any]]]:
+        """Return a function that places a call: ``await shadows.add(task, when=..., key=...)(arguments)``.
+
+        While a run with this key is live, nothing is changed, and ``disposition`` says so.
+
+        Args:
+            function: the task, or its registered name.
+            when: an aware datetime, or a timedelta from now; None is at once.  The server's clock decides.
+            key: identifies the work; a random one when left out.
+
+        Raises:
+            TypeError: the task cannot be called with these arguments.
+            SerializationError: an argument cannot travel; the text says where it lies.
+            UnknownTask: no task has this name.
+            ConfigurationError: the time or the key cannot work.
+            BrokerUnavailable, OutcomeUnknown: the server was away for longer than ``add_deadline``.
+        """
+        return self._placer(function, when, key, OnLive.KEEP)
+
+    @overload
+    def replace[**P, R](
+        self, function: Callable[P, Awaitable[R]], when: When, key: str
+    ) -> Callable[P, Coroutine[Any, Any, Execution[R]]]: ...
+    @overload
+    def replace[**P, R](
+        self, function: Callable[P, R], when: When, key: str
+    ) -> Callable[P, Coroutine[Any, Any, Execution[R]]]: ...
+    @overload
+    def replace(self, function: str, when: When, key: str) -> Callable[..., Coroutine[Any, Any, Execution[Any]]]: ...
+    def replace(
+        self, function: Callable[..., Any] | str, when: When, key: str
+    ) -> Callable[..., Coroutine[Any, Any, Execution[Any]]]:
+        """Like ``add``, but the call takes the place of a waiting one with this key, in one step.
+
+        If that one is running, the call becomes its successor: it starts when the running body has ended.
+        """
+        return self._placer(function, when, key, OnLive.REPLACE)
+
+    @overload
+    def call[**P](
+        self, function: Callable[P, Any], when: When = None, key: str | None = None
+    ) -> Callable[P, TaskCall]: ...
+    @overload
+    def call(self, function: str, when: When = None, key: str | None = None) -> Callable[..., TaskCall]: ...
+    def call(
+        self, function: Callable[..., Any] | str, when: When = None, key: str | None = None
+    ) -> Callable[..., TaskCall]:
+        """Return a function that makes a call for ``add_many`` or ``replace_many``, with the same checks as
+        ``add``.
+        """
+
+        def make(*args: Any, **kwargs: Any) -> TaskCall:
+            return self._calls.make(function, when, key, args, kwargs)
+
+        return make
+
+    async def add_many(self, calls: Iterable[TaskCall], chunk_size: int = 1000) -> list[Execution[Any]]:
+        """Place many calls, ``chunk_size`` of them in a round trip; each stands alone, and has its own
+        disposition.
+
+        Returns:
+            the executions, in the order of the calls.
+        """
+        return await self._place_many(calls, chunk_size, OnLive.KEEP)
+
+    async def replace_many(self, calls: Iterable[TaskCall], chunk_size: int = 1000) -> list[Execution[Any]]:
+        """Like ``add_many``, but each call takes the place of a waiting one with its key."""
+        return await self._place_many(calls, chunk_size, OnLive.REPLACE)
+
+    async def cancel(self, key: str) -> Cancellation:
+        """Cancel the live run of this key, wherever it is; a running body gets ``asyncio.CancelledError``.
+
+        Returns:
+            CANCELLED: it was waiting, and will never start.  REQUESTED: it is running.  NOT_LIVE: there is
+                none.
+        """
+        return await self._ready().backend.broker.cancel(task_key(key))
+
+    async def clear(self) -> int:
+        """Cancel every waiting call and return how many there were; running ones go on."""
+        return await self._ready().backend.broker.clear()
+
+    # Looking
+
+    async def get_execution(self, key: str) -> Execution[Any] | None:
+        """Return a handle on the key's run, live or ended; None if nothing is kept of it."""
+        opened = self._ready()
+        record = await opened.backend.broker.read(task_key(key), Part.PAYLOAD | Part.RESULT)
+        return None if record is None else self._calls.found(record, opened.access)
+
+    async def snapshot(self, limit: int = 1000) -> Snapshot:
+        """Look at the shadow: exact numbers, and up to ``limit`` of its calls."""
+        opened = self._ready()
+        survey = await opened.backend.broker.survey(limit)
+        executions = [(record, self._calls.found(record, opened.access)) for record in survey.records]
+        counts = survey.counts
+        return Snapshot(
+            instant(survey.taken),
+            counts.scheduled + counts.queued + counts.running + counts.parked,
+            counts.scheduled,
+            counts.queued,
+            counts.dead,
+            tuple(execution for record, execution in executions if record.state is not ExecutionState.RUNNING),
+            tuple(
+                RunningExecution(execution, execution.worker or "", instant(record.started or 0))
+                for record, execution in executions
+                if record.state is ExecutionState.RUNNING
+            ),
+            tuple(await self.workers()),
+        )
+
+    async def workers(self) -> list[WorkerInfo]:
+        """Return the workers that are here."""
+        roster = await self._ready().backend.presence.roster(horizon=self.horizon_of_presence)
+        return [WorkerInfo(name_of(one.holder), instant(one.last_seen), one.tasks, one.holder) for one in roster]
+
+    async def task_workers(self, name: str) -> list[WorkerInfo]:
+        """Return the workers that are here and know the task of this name."""
+        return [worker for worker in await self.workers() if name in worker.tasks]
+
+    def redis(self) -> Any:
+        """Return a redis-py asyncio client of the same server, for commands of your own; close it yourself.
+
+        Raises:
+            ConfigurationError: there is no server behind ``memory://``.
+        """
+        return self._ready().backend.client()
+
+    # For the worker, which is the other front door
+
+    @property
+    def horizon_of_presence(self) -> int:
+        """Milliseconds without a heartbeat after which a worker counts as gone."""
+        return milliseconds(self._options.heartbeat_interval) * self._options.missed_heartbeats
+
+    @property
+    def registry(self) -> Registry:
+        """The registered tasks."""
+        return self._registry
+
+    @property
+    def codecs(self) -> Mapping[str, Codec]:
+        """The codecs that messages may use."""
+        return self._codecs
+
+    def backend(self) -> Backend:
+        """Return what this shadow is connected to; raise RuntimeError outside of its context."""
+        return self._ready().backend
+
+    def outcomes(self) -> Outcomes:
+        """Return how results are written and read."""
+        return self._ready().access.outcomes
+
+    # Inside
+
+    def _ready(self) -> _Open:
+        opened = self._open
+        if opened is None:
+            msg = f"{self!r} is not open; use it inside of: async with Shadow(...) as shadows"
+            raise RuntimeError(msg)
+        if opened.pid != os.getpid():
+            msg = f"{self!r} was opened by the process {opened.pid}; open one of its own in each forked process"
+            raise RuntimeError(msg)
+        if opened.loop is not asyncio.get_running_loop():
+            msg = f"{self!r} was opened in another event loop; open one of its own in each loop"
+            raise RuntimeError(msg)
+        return opened
+
+    def _placer(
+        self, function: Callable[..., Any] | str, when: When, key: str | None, on_live: OnLive
+    ) -> Callable[..., Coroutine[Any, Any, Execution[Any]]]:
+        def place(*args: Any, **kwargs: Any) -> Coroutine[Any, Any, Execution[Any]]:
+            return self._place(self._calls.make(function, when, key, args, kwargs), on_live)
+
+        return place
+
+    async def _place(self, call: TaskCall, on_live: OnLive) -> Execution[Any]:
+        opened = self._ready()
+        placement = await opened.producer.add(self._calls.entry(call, on_live))
+        return self._calls.placed(call, placement, opened.access)
+
+    async def _place_many(self, calls: Iterable[TaskCall], chunk_size: int, on_live: OnLive) -> list[Execution[Any]]:
+        opened, calls = self._ready(), list(calls)
+        entries = [self._calls.entry(call, on_live) for call in calls]
+        placements = await opened.producer.add_many(entries, chunk_size=max(chunk_size, BATCH))
+        pairs = zip(calls, placements, strict=True)
+        return [self._calls.placed(call, placement, opened.access) for call, placement in pairs]

@@ -1,0 +1,50 @@
+"""Looks at a shadow: what waits, what runs, and who works."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from shadows.execution import Execution
+
+
+@attrs.frozen
+class WorkerInfo:
+    """A worker that is here."""
+
+    name: str
+    last_seen: datetime
+    tasks: frozenset[str]
+    """the names of the tasks that it knows"""
+    id: str
+    """tells workers of one name apart"""
+
+
+@attrs.frozen
+class RunningExecution:
+    """A call that is running, as of a snapshot."""
+
+    execution: Execution[Any]
+    worker: str
+    started: datetime
+
+
+@attrs.frozen
+class Snapshot:
+    """A look at a shadow.  The lists hold at most as many calls as were asked for; the numbers are exact."""
+
+    taken: datetime
+    total_tasks: int
+    """waiting and running"""
+    scheduled: int
+    queued: int
+    dead: int
+    """dead letters"""
+    future: tuple[Execution[Any], ...]
+    """waiting: those with a time first, then those that are ready"""
+    running: tuple[RunningExecution, ...]
+    workers: tuple[WorkerInfo, ...]

@@ -1,0 +1,276 @@
+"""Worker: takes the calls of a shadow and runs them."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from random import random
+from typing import TYPE_CHECKING, Self
+
+import attrs
+
+from shadows.adapters.observers.log import LogObserver
+from shadows.core.backoff import pause
+from shadows.core.holder import Holder, holder
+from shadows.core.settings import WorkerOptions, worker_options
+from shadows.engine.drain import drain
+from shadows.engine.loop import Loop
+from shadows.engine.run import Runner
+from shadows.engine.tend import Renewal
+from shadows.errors import BrokerError, BrokerUnavailable, ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from datetime import timedelta
+    from types import TracebackType
+
+    from shadows.ports.backend import Backend
+    from shadows.ports.observer import Observer
+    from shadows.shadow import Shadow
+
+
+@attrs.define
+class _Entered:
+    """What exists while a worker is entered."""
+
+    holder: Holder
+    backend: Backend
+    threads: ThreadPoolExecutor
+
+
+class Worker:
+    """Runs the calls of a shadow whose tasks are registered with it.
+
+    An explicit argument wins over the environment (``SHADOW_WORKER_CONCURRENCY``, ...), and that over the
+    default.  Several workers may live in one process.
+
+    Args:
+        shadow: whose calls; it must be entered, and stay so.
+        name: for people; may repeat.  Default: host and process id.
+        concurrency: how many calls run at the same time; default 10.
+        redelivery_timeout: the length of a lease: after so long without a sign of life a call goes to
+            another worker.  It is renewed
+            four times in that, so it need not exceed the longest task; default 5 min.
+        reconnection_delay: the longest pause between two tries to reach the server; default 5 s.
+        minimum_check_interval: the pause after the second and later of several looks that found nothing;
+            default 100 ms.
+        scheduling_resolution: how often to look by itself while a call is due within a second; default 250
+            ms.
+        schedule_automatic_tasks: start the automatic tasks; default true.
+        max_deliveries: leases of one attempt that may be lost before it becomes a dead letter; default 5.
+        drain_timeout: how long running bodies may go on after a stop; default 30 s.
+
+    Raises:
+        ConfigurationError: an argument or an environment variable cannot work.
+    """
+
+    def __init__(
+        self,
+        shadow: Shadow,
+        name: str | None = None,
+        concurrency: int | None = None,
+        redelivery_timeout: timedelta | None = None,
+        reconnection_delay: timedelta | None = None,
+        minimum_check_interval: timedelta | None = None,
+        scheduling_resolution: timedelta | None = None,
+        schedule_automatic_tasks: bool | None = None,  # noqa: FBT001 - the documented position
+        *,
+        max_deliveries: int | None = None,
+        drain_timeout: timedelta | None = None,
+    ) -> None:
+        explicit: Mapping[str, object] = {
+            "name": name,
+            "concurrency": concurrency,
+            "redelivery_timeout": redelivery_timeout,
+            "reconnection_delay": reconnection_delay,
+            "minimum_check_interval": minimum_check_interval,
+            "scheduling_resolution": scheduling_resolution,
+            "schedule_automatic_tasks": schedule_automatic_tasks,
+            "max_deliveries": max_deliveries,
+            "drain_timeout": drain_timeout,
+        }
+        self._shadow = shadow
+        self._options = worker_options(explicit, os.environ, default_name=f"{socket.gethostname()}#{os.getpid()}")
+        self._observer: Observer = LogObserver(shadow.name)
+        self._entered: _Entered | None = None
+        self._loop: Loop | None = None
+        self._pump: asyncio.Task[None] | None = None
+        self._drains: list[asyncio.Task[None]] = []
+
+    @property
+    def name(self) -> str:
+        """What people call this worker."""
+        return self._options.name
+
+    @property
+    def options(self) -> WorkerOptions:
+        """Every setting in force."""
+        return self._options
+
+    def __repr__(self) -> str:
+        return f"Worker({self._shadow!r}, name={self.name!r}, concurrency={self._options.concurrency})"
+
+    async def __aenter__(self) -> Self:
+        if self._entered is not None:
+            msg = f"{self!r} is entered already"
+            raise RuntimeError(msg)
+        backend = self._shadow.backend().for_worker()
+        await backend.__aenter__()
+        identity = holder(self.name, self._options.redelivery_timeout, nonce=os.urandom(6).hex())
+        threads = ThreadPoolExecutor(self._options.concurrency, thread_name_prefix=f"shadows-{self.name}")
+        self._entered = _Entered(identity, backend, threads)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        entered, self._entered = self._entered, None
+        if entered is None:
+            return
+        if self._loop is not None and self._pump is not None:
+            await drain(self._loop, self._pump, self._options.drain_timeout)
+        try:
+            await entered.backend.presence.check_out(entered.holder)
+        except BrokerUnavailable:
+            pass  # it fades by itself, a few heartbeats from now
+        finally:
+            entered.threads.shutdown(wait=False, cancel_futures=True)
+            await entered.backend.__aexit__(kind, error, trace)
+
+    async def run_forever(self) -> None:
+        """Work until ``stop`` is called or this coroutine is cancelled; either way running bodies are
+        drained first.
+        """
+        await self._run(until_finished=False)
+
+    async def run_until_finished(self) -> None:
+        """Work until the shadow holds nothing scheduled, queued, parked or running.
+
+        Calls of tasks that no worker knows, and dead letters, do not count.
+        """
+        await self._run(until_finished=True)
+
+    async def run_at_most(self, iterations_by_key: Mapping[str, int]) -> None:
+        """Work until nothing is left, but run each named key, or else task, at most so many times.
+
+        First attempts by this worker are counted.  A call beyond its count ends cancelled, with the reason
+        ``run_at_most``.
+        """
+        for name, count in iterations_by_key.items():
+            if type(count) is not int or count < 0:
+                msg = f"run_at_most: the count of {name!r} is {count!r}; give a whole number from 0"
+                raise ConfigurationError(msg)
+        ran: Counter[str] = Counter()
+
+        def may_run(key: str, task: str) -> bool:
+            counted = key if key in iterations_by_key else task
+            if counted not in iterations_by_key:
+                return True
+            ran[counted] += 1
+            return ran[counted] <= iterations_by_key[counted]
+
+        await self._run(until_finished=True, may_run=may_run)
+
+    def stop(self, within: timedelta | None = None) -> None:
+        """Claim no more; the method that runs returns when the bodies that run have ended.
+
+        With ``within`` it returns soon after that time at the latest: what has not ended by then is cancelled
+        and handed back to other workers.  A second call may set an earlier end, but no later one.
+        """
+        if self._loop is None or self._pump is None:
+            return
+        self._loop.stop()
+        if within is not None:
+            self._drains.append(asyncio.create_task(drain(self._loop, self._pump, within)))
+
+    async def _run(self, *, until_finished: bool, may_run: Callable[[str, str], bool] | None = None) -> None:
+        entered = self._entered
+        if entered is None:
+            msg = f"{self!r} is not open; use it inside of: async with Worker(shadow) as worker"
+            raise RuntimeError(msg)
+        if self._loop is not None:
+            msg = f"{self!r} is running already"
+            raise RuntimeError(msg)
+        loop = self._loop = self._make_loop(entered, may_run)
+        aio = asyncio.get_running_loop()
+
+        def lose(tokens: frozenset[str]) -> None:
+            aio.call_soon_threadsafe(loop.lose, tokens)
+
+        def fail(bug: Exception) -> None:
+            aio.call_soon_threadsafe(loop.fail, bug)
+
+        renewal = Renewal(entered.backend.broker, entered.holder, loop.held, lose, fail)
+        self._observer.working(entered.holder, len(self._shadow.registry.plans))
+        pump = asyncio.create_task(loop.run(until_finished=until_finished), name=f"shadows-pump-{self.name}")
+        self._pump = pump
+        attendance = asyncio.create_task(self._attend(entered, loop), name=f"shadows-attendance-{self.name}")
+        try:
+            with renewal:
+                try:
+                    await asyncio.wait({pump})
+                except asyncio.CancelledError:
+                    await drain(loop, pump, self._options.drain_timeout)
+                    _raise_what_broke(loop, pump)
+                    raise
+                _raise_what_broke(loop, pump)
+            if until_finished:
+                await self._tell_what_is_left(entered)
+        finally:
+            pump.cancel()  # it has ended, unless we were cancelled even more often
+            attendance.cancel()
+            await asyncio.wait({attendance})
+            while self._drains:
+                self._drains.pop().cancel()
+            self._loop = self._pump = None
+            self._observer.stopped(entered.holder)
+
+    async def _tell_what_is_left(self, entered: _Entered) -> None:
+        """Calls that nobody here can run do not hold us up, but somebody should know of them."""
+        try:
+            counts = (await entered.backend.broker.survey(0)).counts
+        except BrokerUnavailable:
+            return
+        if counts.unknown or counts.dead:
+            self._observer.left(counts.unknown, counts.dead)
+
+    def _make_loop(self, entered: _Entered, may_run: Callable[[str, str], bool] | None) -> Loop:
+        shadow = self._shadow
+        runner = Runner(shadow.registry.plans, shadow.codecs, shadow.outcomes(), entered.threads, self._observer)
+        if may_run is not None:
+            runner.counts = may_run
+        broker = entered.backend.broker
+        return Loop(broker, entered.holder, self._options, runner, self._observer, shadow.horizon_of_presence)
+
+    async def _attend(self, entered: _Entered, loop: Loop) -> None:
+        """Check in, and again whenever presence has forgotten us."""
+        failures = 0
+        while True:
+            tasks, horizon = list(self._shadow.registry.plans), self._shadow.horizon_of_presence
+            try:
+                await entered.backend.presence.check_in(entered.holder, tasks, horizon=horizon)
+            except BrokerError as away:  # being listed is not worth ending for
+                failures += 1
+                longest = self._options.reconnection_delay.total_seconds()
+                wait = pause(failures, longest=longest, random=random())  # noqa: S311 - jitter, no secret
+                if not isinstance(away, BrokerUnavailable):  # which the pump tells, once for each of its tries
+                    self._observer.disrupted(away, failures, wait)
+                await asyncio.sleep(wait)
+            except Exception as bug:  # noqa: BLE001 - the pump raises it
+                loop.fail(bug)
+                return
+            else:
+                failures = 0
+                await loop.forgotten.wait()
+                loop.forgotten.clear()
+
+
+def _raise_what_broke(loop: Loop, pump: asyncio.Task[None]) -> None:
+    """Raise what ended the pump, if it broke; one that was cancelled only did not end within the limit of a stop."""
+    broke = None if pump.cancelled() else pump.exception()
+    if broke is not None:
+        loop.cut()
+        raise broke

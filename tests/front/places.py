@@ -1,0 +1,85 @@
+"""Where a shadow of a test lives: a name that nobody used before, on one backend, and what it left behind there."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from shadows import Shadow
+from tests.contract.harness import ServerHarness
+
+if TYPE_CHECKING:
+    from tests.servers import Server
+
+_numbers = itertools.count(1)
+
+
+def _name() -> str:
+    return f"front-{os.getpid()}-{next(_numbers)}"
+
+
+@attrs.define
+class Place:
+    """One backend, and the name of a shadow that starts empty."""
+
+    kind: str
+    """``memory``, or a server's name"""
+    url: str
+    name: str = attrs.field(factory=_name)
+
+    def shadow(self, **options: Any) -> Shadow:
+        """Return a client of the shadow, not entered yet."""
+        return Shadow(self.name, self.url, **options)
+
+    def leftovers(self) -> list[str]:
+        """Return what nobody accounts for, now that everybody has left."""
+        return []
+
+    def close(self) -> None:
+        """Sweep up."""
+
+
+@attrs.define
+class ServerPlace(Place):
+    """A place on a real server."""
+
+    server: Server = attrs.field(kw_only=True)
+    curtain: ServerHarness = attrs.field(init=False)
+    """to look behind it"""
+
+    def __attrs_post_init__(self) -> None:
+        self.curtain = ServerHarness(self.kind, self.server.url)
+        self.curtain.name = self.name
+        self.curtain._names.add(self.name)
+
+    def leftovers(self) -> list[str]:
+        """Return stray keys (INV 41), and leases and consumers of workers that have left."""
+        curtain = self.curtain
+        keys = sorted(curtain.keys())
+        lasting = [key for key, ttl in zip(keys, self._all("PTTL", keys), strict=True) if ttl == -1]
+        strays = [key for key in lasting if curtain._stray(self.name, key)]
+        pending = [f"lease {token} of {consumer}" for token, consumer, _ in curtain.pending()]
+        return [*strays, *pending, *self.consumers()]
+
+    def consumers(self) -> list[str]:
+        """Return the names of the consumers of the stream."""
+        if not self.curtain.ask("EXISTS", self.curtain.key("stream")):
+            return []
+        groups = self.curtain.ask("XINFO", "GROUPS", self.curtain.key("stream"))
+        found = self.curtain.ask("XINFO", "CONSUMERS", self.curtain.key("stream"), "workers") if groups else []
+        return [f"consumer {row[1].decode()}" for row in found]
+
+    def close(self) -> None:
+        """Sweep up."""
+        self._all("DEL", sorted(self.curtain.keys()))
+        self.curtain.line.close()
+
+    def _all(self, command: str, keys: list[str]) -> list[int]:
+        pipe = self.curtain.line.pipeline(transaction=False)
+        for key in keys:
+            pipe.execute_command(command, self.curtain.key(key))
+        answers: list[int] = pipe.execute()
+        return answers
