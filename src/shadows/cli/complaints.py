@@ -1,0 +1,160 @@
+"""From an exception to a few lines that a person can act on: what, where, why, and what to type."""
+
+from __future__ import annotations
+
+import difflib
+import shlex
+import signal
+import sys
+import traceback
+from typing import TYPE_CHECKING
+
+import attrs
+
+from shadows.cli import COMMANDS
+from shadows.cli.exits import Code, forced_by
+from shadows.errors import (
+    BrokenKey,
+    BrokerError,
+    BrokerFull,
+    BrokerUnavailable,
+    ConfigurationError,
+    NotAllowed,
+    OutcomeUnknown,
+    UnsupportedServer,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+LONGEST_LINE = 300
+
+
+@attrs.frozen
+class Complaint:
+    """What is said about an error."""
+
+    code: int
+    what: str
+    where: str = ""
+    cause: str = ""
+    remedy: str = ""
+    """what to type"""
+
+    def lines(self) -> list[str]:
+        """Return it as it is printed: no more than a handful of lines."""
+        about = {"where": self.where, "cause": self.cause, "type": self.remedy}
+        return [
+            _short(f"error: {self.what}"),
+            *(_short(f"  {name + ':':<6} {text}") for name, text in about.items() if text),
+        ]
+
+
+class TasksNotLoadedError(Exception):
+    """A module of tasks raised when it was imported; the cause says what."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(f"cannot import the tasks {path}")
+        self.module = path.partition(":")[0]
+
+
+class LoopEndedError(Exception):
+    """Something that is no Exception came out of a task that a body had started, and ended the event loop."""
+
+
+class UsageError(Exception):
+    """There is no such command or option, or it lacks its value."""
+
+
+def complain(error: BaseException, words: Sequence[str], *, debug: bool) -> int:
+    """Print what went wrong with the command line ``words`` to stderr, and return the exit code."""
+    if debug:
+        traceback.print_exception(error)
+    if isinstance(error, BrokenPipeError):  # as in `shadows snapshot | head -1`
+        return Code.FAILED
+    complaint = about(error, words)
+    print("\n".join(complaint.lines()), file=sys.stderr)
+    return complaint.code
+
+
+def about(error: BaseException, words: Sequence[str]) -> Complaint:
+    """Return what there is to say."""
+    again = f"shadows {shlex.join(words)} --debug"
+    match error:
+        case BaseExceptionGroup():  # of a task group; the others are its consequences
+            return about(error.exceptions[0], words)
+        case KeyboardInterrupt():
+            return Complaint(forced_by(signal.SIGINT), "interrupted")
+        case UsageError():
+            return Complaint(Code.USAGE, str(error), remedy=_usage(words))
+        case TasksNotLoadedError():
+            cause, remedy = error.__cause__ or error, f"{again} (shows the traceback)"
+            return Complaint(Code.CONFIGURATION, str(error), _place(cause), _described(cause), remedy)
+        case ConfigurationError():
+            return Complaint(Code.CONFIGURATION, str(error), remedy=f"shadows {words[0]} --help")
+        case BrokerError():
+            code, what, remedy = next(said for kind, said in _OF_BROKERS.items() if isinstance(error, kind))
+            return Complaint(code, what, cause=str(error), remedy=remedy.format(command=words[0], again=again))
+        case LoopEndedError():
+            why = "an asyncio task that a body had started raised it; bodies must await theirs, and catch it there"
+            return Complaint(Code.INTERNAL, str(error), _place(error.__cause__ or error), why, again)
+        case _:
+            what, remedy = "this should not have happened", f"{again} (shows the traceback), and report it, please"
+            return Complaint(Code.INTERNAL, what, _place(error), _described(error), remedy)
+
+
+_OF_BROKERS: Mapping[type[BrokerError], tuple[Code, str, str]] = {
+    NotAllowed: (
+        Code.NOT_ALLOWED,
+        "the server refuses us",
+        "shadows {command} --url redis://USER:PASSWORD@HOST:6379/0, or set SHADOW_URL",
+    ),
+    UnsupportedServer: (
+        Code.CONFIGURATION,
+        "the server cannot be used",
+        "shadows {command} --url redis://HOST:PORT/0 with another server, or set SHADOW_URL",
+    ),
+    BrokerFull: (Code.FAILED, "the server is full", "redis-cli INFO memory, on the server; then the same again"),
+    BrokenKey: (
+        Code.FAILED,
+        "somebody else writes to the keys of this shadow",
+        "redis-cli TYPE KEY, on the server, then rename or delete that key",
+    ),
+    BrokerUnavailable: (
+        Code.UNREACHABLE,
+        "the server cannot be reached",
+        "shadows {command} --url redis://HOST:PORT/0, or set SHADOW_URL; shadows demo needs no server",
+    ),
+    OutcomeUnknown: (
+        Code.UNREACHABLE,
+        "the server was lost on the way",
+        "shadows snapshot, to see what has come of it",
+    ),
+    BrokerError: (Code.FAILED, "the server refused", "{again}"),
+}
+"""For each kind, the first that fits: the exit code, what is said, and what to type."""
+
+
+def _usage(words: Sequence[str]) -> str:
+    command = words[0]
+    if command in COMMANDS:
+        return f"shadows {command} --help"
+    near = difflib.get_close_matches(command, COMMANDS, n=1)
+    return f"shadows {near[0]}" if near else "shadows --help"
+
+
+def _described(error: BaseException) -> str:
+    return traceback.format_exception_only(error)[-1].strip()
+
+
+def _place(error: BaseException) -> str:
+    """Return the line that an exception came from."""
+    if isinstance(error, SyntaxError) and error.filename:
+        return f"{error.filename}, line {error.lineno}"
+    frames = traceback.extract_tb(error.__traceback__)
+    return f"{frames[-1].filename}, line {frames[-1].lineno}" if frames else ""
+
+
+def _short(line: str) -> str:
+    line = " ".join(line.split("\n"))
+    return line if len(line) <= LONGEST_LINE else f"{line[:LONGEST_LINE]}..."

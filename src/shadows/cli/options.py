@@ -1,0 +1,82 @@
+"""The options that several commands share, and how all of them are read.
+
+A command takes words; :mod:`shadows.core.settings` makes values of them, by the same rules as of the environment.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+from shadows.cli.complaints import TasksNotLoadedError
+from shadows.core import settings
+from shadows.errors import ConfigurationError
+from shadows.shadow import Shadow
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+ShadowName = Annotated[
+    str | None,
+    Parameter(name="--shadows", metavar="NAME", help="name of the shadow (SHADOW_NAME; default: shadows)"),
+]
+Url = Annotated[
+    str | None,
+    Parameter(
+        name="--url",
+        metavar="URL",
+        help="where it lives: redis://, rediss://, unix:// or memory:// (SHADOW_URL; default: redis://localhost:6379/0)",
+    ),
+]
+Tasks = Annotated[
+    list[str] | None,
+    Parameter(
+        name="--tasks",
+        metavar="PATH",
+        negative=(),
+        help="the tasks, as module:attribute, a list of functions or one; "
+        "repeat it, or separate by commas (SHADOW_TASKS)",
+    ),
+]
+
+
+def shadow_of(name: str | None, url: str | None) -> Shadow:
+    """Return the shadow that a command was told of, not entered yet.
+
+    Raises:
+        ConfigurationError: an option or a variable cannot work.
+    """
+    found = settings.shadow_options({"name": name, "url": url}, os.environ, called=_shadow_option)
+    return Shadow(name=found.name, url=found.url)
+
+
+def load(shadow: Shadow, paths: Iterable[str]) -> None:
+    """Register the tasks that lie at these paths; the working directory may hold them.
+
+    Raises:
+        ConfigurationError: there is no such module or attribute, or it holds something else.
+        TasksNotLoadedError: the module raised when it was imported.
+    """
+    here = str(Path.cwd())
+    if here not in sys.path:
+        sys.path.insert(0, here)
+    for path in paths:
+        try:
+            shadow.register_collection(path)
+        except ConfigurationError:
+            raise
+        except (Exception, SystemExit) as broken:
+            raise TasksNotLoadedError(path) from broken
+
+
+def option(name: str) -> str:
+    """Return the option that stands for an argument: ``--drain-timeout`` for ``drain_timeout``."""
+    return f"--{name.replace('_', '-')}"
+
+
+def _shadow_option(name: str) -> str:
+    return "--shadows" if name == "name" else option(name)

@@ -1,0 +1,158 @@
+"""``shadows snapshot``."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from collections import Counter
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Parameter
+
+from shadows.cli.exits import Code
+from shadows.cli.options import ShadowName, Tasks, Url, load, option, shadow_of
+from shadows.core import settings
+from shadows.core.durations import text
+
+if TYPE_CHECKING:
+    from datetime import datetime, timedelta
+
+    from shadows.execution import Execution
+    from shadows.shadow import Shadow
+    from shadows.snapshot import Snapshot
+
+
+def snapshot(
+    *,
+    shadows: ShadowName = None,
+    url: Url = None,
+    tasks: Tasks = None,
+    stats: Annotated[
+        bool, Parameter(negative=(), show_default=False, help="also count the listed calls by task")
+    ] = False,
+    limit: Annotated[
+        int, Parameter(metavar="N", help="list at most so many calls (default: 100)", show_default=False)
+    ] = 100,
+    as_json: Annotated[
+        bool,
+        Parameter(name="--json", negative=(), show_default=False, help="print JSON, all in UTC, for other programs"),
+    ] = False,
+) -> int:
+    """Show a shadow: exact numbers, the calls that run and wait, and the workers that are here."""
+    shadow = shadow_of(shadows, url)
+    load(shadow, settings.process_options({"tasks": tasks}, os.environ, called=option).tasks)
+    found = asyncio.run(_take(shadow, limit))
+    if as_json:
+        print(json.dumps(_data(shadow, found), indent=2))
+    else:
+        _show(shadow, found, by_task=stats)
+    return Code.OK
+
+
+async def _take(shadow: Shadow, limit: int) -> Snapshot:
+    async with shadow:
+        return await shadow.snapshot(limit)
+
+
+def _running(found: Snapshot) -> int:
+    return found.total_tasks - found.scheduled - found.queued
+
+
+def _data(shadow: Shadow, found: Snapshot) -> dict[str, Any]:
+    return {
+        "shadow": shadow.name,
+        "taken": found.taken.isoformat(),
+        "total": found.total_tasks,
+        "scheduled": found.scheduled,
+        "queued": found.queued,
+        "running": _running(found),
+        "dead": found.dead,
+        "calls": [
+            *(
+                {**_call(one.execution), "worker": one.worker, "started": one.started.isoformat()}
+                for one in found.running
+            ),
+            *(_call(execution) for execution in found.future),
+        ],
+        "by_task": {task: dict(states) for task, states in _by_task(found).items()},
+        "workers": [
+            {"name": one.name, "id": one.id, "last_seen": one.last_seen.isoformat(), "tasks": sorted(one.tasks)}
+            for one in found.workers
+        ],
+    }
+
+
+def _call(execution: Execution[Any]) -> dict[str, Any]:
+    return {
+        "key": execution.key,
+        "task": execution.function_name,
+        "state": _state(execution),
+        "when": None if execution.when is None else execution.when.isoformat(),
+        "attempt": execution.attempt,
+    }
+
+
+def _state(execution: Execution[Any]) -> str:
+    return "" if execution.state is None else execution.state.value
+
+
+def _by_task(found: Snapshot) -> dict[str, Counter[str]]:
+    counted: dict[str, Counter[str]] = {}
+    for execution in [*(one.execution for one in found.running), *found.future]:
+        counted.setdefault(execution.function_name, Counter())[_state(execution)] += 1
+    return dict(sorted(counted.items()))
+
+
+def _show(shadow: Shadow, found: Snapshot, *, by_task: bool) -> None:
+    from rich.console import Console  # noqa: PLC0415 - rich is slow to import
+    from rich.table import Table  # noqa: PLC0415
+
+    def table(*columns: str) -> Table:
+        made = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
+        for column in columns:
+            made.add_column(column, overflow="fold", justify="right" if column in STATES else "left")
+        return made
+
+    console = Console(markup=False, highlight=False, emoji=False)
+    dead = f", {found.dead} dead" if found.dead else ""
+    console.print(
+        f"shadow {shadow.name}: {_running(found)} running, {found.queued} queued, {found.scheduled} scheduled{dead}"
+    )
+    calls = table("state", "task", "key", "attempt", "when", "worker")
+    for one in found.running:
+        since = f"for {_rough(found.taken - one.started)}"
+        execution = one.execution
+        calls.add_row("running", execution.call_repr(), execution.key, str(execution.attempt), since, one.worker)
+    for execution in found.future:
+        due = _due(execution.when, found.taken)
+        calls.add_row(_state(execution), execution.call_repr(), execution.key, str(execution.attempt), due, "")
+    if calls.row_count:
+        console.print(calls)
+    if (unlisted := found.total_tasks - calls.row_count) > 0:
+        console.print(f"... and {unlisted} more; --limit {found.total_tasks} lists them too")
+    if by_task:
+        counts = table("task", *STATES)
+        for task, states in _by_task(found).items():
+            counts.add_row(task, *(str(states[state]) for state in STATES))
+        console.print(counts)
+    workers = table("worker", "last seen", "tasks")
+    for worker in found.workers:
+        seen = f"{_rough(found.taken - worker.last_seen)} ago"
+        workers.add_row(worker.name, seen, ", ".join(sorted(worker.tasks)))
+    console.print(workers if workers.row_count else "no worker is here")
+
+
+STATES = ("running", "queued", "scheduled", "parked")
+
+
+def _due(when: datetime | None, now: datetime) -> str:
+    if when is None or when <= now:
+        return "now"
+    return f"in {_rough(when - now)}"
+
+
+def _rough(span: timedelta) -> str:
+    """Return a span as people say it: whole seconds, but tenths below ten."""
+    seconds = max(span.total_seconds(), 0)
+    return f"{seconds:.1f}s" if seconds < 10 else text(type(span)(seconds=round(seconds)))  # noqa: PLR2004

@@ -1,0 +1,219 @@
+"""Whole programs: the command line in this process and in processes of its own, on memory and real servers."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+from uuid import uuid4
+
+import attrs
+import pytest
+
+from shadows.cli import main
+from tests.servers import wanted
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterator
+
+    from tests.servers import Servers
+
+ROOT = Path(__file__).parents[2]
+PATIENCE = 20.0
+"""Seconds for anything that a process should do soon: the machine may be busy."""
+
+
+def one_of_each() -> list[str]:
+    """Give the newest Redis and the newest Valkey that this run tests on, in this order."""
+    flavours = {name.partition("-")[0]: name for name in sorted(wanted())}
+    return list(flavours.values())
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run with each place: `place` is the URL of memory, of a Redis and of a Valkey in turn, `real_place` of the
+    latter two, `one_place` of one of them; `one_name` is the name of a server.  Where there is none, it is a skip.
+    """
+    if "place" in metafunc.fixturenames:
+        metafunc.parametrize("place", ["memory", *one_of_each()], indirect=True)
+    if "real_place" in metafunc.fixturenames:
+        metafunc.parametrize("real_place", one_of_each(), indirect=True)
+    if "one_place" in metafunc.fixturenames:
+        metafunc.parametrize("one_place", one_of_each()[-1:], indirect=True)
+    if "one_name" in metafunc.fixturenames:
+        metafunc.parametrize("one_name", one_of_each()[-1:])
+
+
+def _url(request: pytest.FixtureRequest, servers: Servers) -> str:
+    name: str = request.param
+    return f"memory://{uuid4().hex}" if name == "memory" else servers.get(name).url
+
+
+async def until(happens: Callable[[], Awaitable[object]]) -> None:
+    """Look again and again until something is the case."""
+    async with asyncio.timeout(PATIENCE):
+        while not await happens():  # noqa: ASYNC110 - other processes set no event of ours
+            await asyncio.sleep(0.02)
+
+
+@pytest.fixture
+def place(request: pytest.FixtureRequest, servers: Servers) -> str:
+    """Give a URL; on memory, one that nobody else uses."""
+    return _url(request, servers)
+
+
+@pytest.fixture
+def real_place(request: pytest.FixtureRequest, servers: Servers) -> str:
+    """Give the URL of a Redis and of a Valkey."""
+    return _url(request, servers)
+
+
+@pytest.fixture
+def one_place(request: pytest.FixtureRequest, servers: Servers) -> str:
+    """Give the URL of one server, where it does not matter which."""
+    return _url(request, servers)
+
+
+@pytest.fixture
+def shadow_name() -> str:
+    """Give a name that no other test uses."""
+    return f"test-{uuid4().hex[:12]}"
+
+
+@pytest.fixture(autouse=True)
+def no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Forget the settings of whoever runs the tests."""
+    for variable in [name for name in os.environ if name.startswith("SHADOW_")]:
+        monkeypatch.delenv(variable)
+
+
+@pytest.fixture(autouse=True)
+def no_traces() -> Iterator[None]:
+    """Take back what the command line changes in a process that it thinks is its own."""
+    import logging  # noqa: PLC0415
+
+    root, path, modules = logging.getLogger(), list(sys.path), set(sys.modules)
+    handlers, level = list(root.handlers), root.level
+    yield
+    root.handlers, sys.path[:] = handlers, path
+    root.setLevel(level)
+    for name in set(sys.modules) - modules:
+        where = getattr(sys.modules[name], "__file__", None) or ""
+        if not where.startswith((sys.prefix, sys.base_prefix, str(ROOT))):
+            del sys.modules[name]
+
+
+@attrs.frozen
+class Said:
+    """What a command left behind."""
+
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def shadows(capsys: pytest.CaptureFixture[str]) -> Callable[..., Said]:
+    """Give a function that runs a command line in this process."""
+
+    def run(*words: str) -> Said:
+        capsys.readouterr()
+        code = main(words)
+        said = capsys.readouterr()
+        return Said(code, said.out, said.err)
+
+    return run
+
+
+class Program:
+    """A command line in a process of its own, whose output can be waited for."""
+
+    def __init__(self, *words: str, cwd: Path, **environment: str) -> None:
+        self.lines: list[str] = []
+        self._changed = threading.Condition()
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "shadows", *words],
+            cwd=cwd,
+            env={**os.environ, "PYTHONUNBUFFERED": "1", **environment},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._process.poll() is None:
+            self._process.kill()
+        self._process.wait()
+        self._reader.join()
+        if self._process.stdout is not None:
+            self._process.stdout.close()
+
+    @property
+    def text(self) -> str:
+        """Everything that it has written so far."""
+        return "\n".join(self.lines)
+
+    @property
+    def pid(self) -> int:
+        """Its process."""
+        return self._process.pid
+
+    def signal(self, sign: signal.Signals) -> None:
+        """Send it a signal."""
+        self._process.send_signal(sign)
+
+    def until(self, pattern: str) -> re.Match[str]:
+        """Wait until a line matches, and give the match."""
+        end, seen = time.monotonic() + PATIENCE, 0
+        with self._changed:
+            while True:
+                for line in self.lines[seen:]:
+                    if found := re.search(pattern, line):
+                        return found
+                seen = len(self.lines)
+                left = end - time.monotonic()
+                if left <= 0 or (not self._reader.is_alive() and seen == len(self.lines)):
+                    raise AssertionError(f"no line matches {pattern!r} in:\n{self.text}")
+                self._changed.wait(min(left, 0.5))
+
+    def end(self) -> int:
+        """Wait until it has ended, and give its exit code."""
+        try:
+            code = self._process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"it does not end:\n{self.text}") from None
+        self._reader.join()
+        return code
+
+    def _read(self) -> None:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            with self._changed:
+                self.lines.append(line.rstrip("\n"))
+                self._changed.notify_all()
+
+
+@pytest.fixture
+def program(tmp_path: Path) -> Iterator[Callable[..., Program]]:
+    """Give a function that starts a command line in a process of its own, in an empty folder."""
+    started: list[Program] = []
+
+    def start(*words: str, cwd: Path = tmp_path, **environment: str) -> Program:
+        started.append(Program(*words, cwd=cwd, **environment))
+        return started[-1]
+
+    yield start
+    for one in started:
+        one.__exit__()

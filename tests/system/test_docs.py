@@ -1,0 +1,180 @@
+"""What the documentation shows runs, and what it says of the code is so.
+
+A page is a session: its Python blocks run one after the other, in one namespace, on memory and on real servers; its
+shell blocks run in a folder that holds the files which the page shows.  A comment above a block says what it is:
+
+- `<!-- file: tasks.py -->`: the block is the content of that file;
+- `<!-- output -->`: the block is what the one before it prints;
+- `<!-- shell: run -->`: run it; `<!-- shell: run in the background -->`: it runs until the page ends;
+- `<!-- shell: not run: why -->`.
+
+A shell block without such a comment is an error, so none is left out by accident.
+"""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import inspect
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import attrs
+import pytest
+import redis
+
+from tests.system.conftest import PATIENCE, ROOT
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.system.conftest import Program
+
+PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
+FENCE = re.compile(
+    r"^(?:<!-- (?P<about>[^\n]*?) -->\n)?```(?P<language>[^\n]*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL
+)
+SHOWN = {"", "text"}
+"""Languages of blocks that nobody runs."""
+
+
+@attrs.frozen
+class Block:
+    """A fenced block, and what the comment above it says."""
+
+    line: int
+    language: str
+    text: str
+    about: str
+
+    @property
+    def kind(self) -> str:
+        """What is done with it: `session`, `file`, `output`, `run`, `background` or `nothing`."""
+        if self.about.startswith("file: "):
+            return "file"
+        if self.about == "output":
+            return "output"
+        if self.language == "python":
+            return "session"
+        if self.language in SHOWN or re.fullmatch(r"shell: not run: .{10,}", self.about):
+            return "nothing"
+        kinds = {"shell: run": "run", "shell: run in the background": "background"}
+        assert self.about in kinds, f"line {self.line}: say above the block whether it runs"
+        return kinds[self.about]
+
+
+def blocks(page: Path) -> list[Block]:
+    """Read a page."""
+    text = page.read_text()
+    return [
+        Block(text.count("\n", 0, found.start()) + 1, found["language"], found["text"], found["about"] or "")
+        for found in FENCE.finditer(text)
+    ]
+
+
+def has(kind: str) -> list[Any]:
+    """Give the pages that have such a block."""
+    return [
+        pytest.param(page, id=str(page.relative_to(ROOT)))
+        for page in PAGES
+        if any(block.kind == kind for block in blocks(page))
+    ]
+
+
+def empty_database(place: str) -> str:
+    """Give a database of this server that nothing is in: the pages use names that a reader would use."""
+    if place.startswith("memory:"):
+        return place
+    url = f"{place.removesuffix('/0')}/7"
+    with redis.Redis.from_url(url) as client:
+        client.flushdb()
+    return url
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_no_block_is_left_out_by_accident(page: Path) -> None:
+    """Every fence is closed, every block has a kind, and an output follows something that prints."""
+    found = blocks(page)
+    assert len(re.findall(r"^```", page.read_text(), re.MULTILINE)) == 2 * len(found)
+    kinds = [block.kind for block in found]
+    assert not any(kind == "output" and kinds[i - 1] != "session" for i, kind in enumerate(kinds))
+
+
+@pytest.mark.parametrize("page", has("session"))
+def test_the_programs_of_a_page_run_and_print_what_it_says(
+    page: Path, place: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One after the other, as a reader would type them; the server is in SHADOW_URL."""
+    monkeypatch.setenv("SHADOW_URL", empty_database(place))
+    names: dict[str, Any] = {"__name__": "session"}
+    for block in blocks(page):
+        if block.kind == "output":
+            assert capsys.readouterr().out == block.text, f"{page}, line {block.line}"
+        elif block.kind == "session":
+            capsys.readouterr()
+            code = compile(block.text, f"{page}, line {block.line}", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+            running = eval(code, names)  # noqa: S307 - this is the point
+            if inspect.iscoroutine(running):
+                asyncio.run(running)
+
+
+@pytest.mark.parametrize("page", has("run"))
+def test_the_commands_of_a_page_run(
+    page: Path, one_place: str, program: Callable[..., Program], tmp_path: Path
+) -> None:
+    """In a folder with the files that the page shows; workers end well when they are interrupted."""
+    url = empty_database(one_place)
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    background: list[Program] = []
+    for block in blocks(page):
+        match block.kind:
+            case "file":
+                (tmp_path / block.about.removeprefix("file: ")).write_text(block.text)
+            case "background":
+                words = shlex.split(block.text)
+                assert words[0] == "shadows"
+                background.append(program(*words[1:], SHADOW_URL=url))
+                background[-1].until("knows")
+            case "run":
+                done = subprocess.run(
+                    ["bash", "-euc", block.text],
+                    cwd=tmp_path,
+                    env={**os.environ, "PATH": path, "SHADOW_URL": url},
+                    capture_output=True,
+                    text=True,
+                    timeout=PATIENCE,
+                    check=False,
+                )
+                assert done.returncode == 0, f"{page}, line {block.line}:\n{done.stdout}{done.stderr}"
+            case _:
+                pass
+    for worker in background:
+        worker.signal(signal.SIGINT)
+        assert worker.end() == 0, worker.text
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_link_to_a_file_leads_somewhere(page: Path) -> None:
+    """The builder of the docs looks only at links inside of docs."""
+    for target in re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text()):
+        assert (page.parent / target).exists(), target
+
+
+def test_every_decision_is_listed_and_short() -> None:
+    """One page at most; in the index and in the navigation."""
+    folder = ROOT / "docs" / "decisions"
+    index, navigation = (folder / "index.md").read_text(), (ROOT / "mkdocs.yml").read_text()
+    records = sorted(folder.glob("0*.md"))
+    assert records
+    for record in records:
+        text = record.read_text()
+        assert len(text.splitlines()) <= 60, record.name
+        assert f"]({record.name})" in index
+        assert f"decisions/{record.name}" in navigation
+        assert text.startswith(f"# {record.name[:4]} ")
