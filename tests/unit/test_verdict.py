@@ -6,8 +6,9 @@ import pytest
 from shadows.core import verdict
 from shadows.core.lifecycle import TRANSITIONS, ExecutionState
 from shadows.core.scheduling import AT_ONCE, Due
-from shadows.core.verdict import Kind, Verdict
+from shadows.core.verdict import Kind, Occurrence, Verdict
 
+NEXT = Occurrence(b"p", Due(at=7), "every=5m")
 QUEUED, FAILED = ExecutionState.QUEUED, ExecutionState.FAILED
 
 
@@ -23,6 +24,12 @@ QUEUED, FAILED = ExecutionState.QUEUED, ExecutionState.FAILED
         (verdict.failed("t", b"e", reason="timeout"), Verdict(Kind.END, FAILED, "timeout", "t", body=b"e")),
         (verdict.cancelled("t"), Verdict(Kind.END, ExecutionState.CANCELLED, "cancelled", "t")),
         (verdict.cancelled("t", reason="struck"), Verdict(Kind.END, ExecutionState.CANCELLED, "struck", "t")),
+        (verdict.completed("t", follow=NEXT), Verdict(Kind.END, ExecutionState.COMPLETED, "", "t", follow=NEXT)),
+        (verdict.failed("t", b"e", follow=NEXT), Verdict(Kind.END, FAILED, "", "t", body=b"e", follow=NEXT)),
+        (
+            verdict.cancelled("t", reason="strike", follow=NEXT),
+            Verdict(Kind.END, ExecutionState.CANCELLED, "strike", "t", follow=NEXT),
+        ),
         (verdict.again(b"p", attempt=2), Verdict(Kind.AGAIN, QUEUED, due=AT_ONCE, attempt=2, body=b"p")),
         (
             verdict.again(b"p", attempt=3, due=Due(after=5)),

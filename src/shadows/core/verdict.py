@@ -28,6 +28,17 @@ class Kind(enum.StrEnum):
 
 
 @attrs.frozen
+class Occurrence:
+    """What follows a run that has ended: a new run under the same key, at its first attempt."""
+
+    payload: bytes = attrs.field(repr=False)
+    due: Due
+    """a time that is past means at once: missed occurrences are not caught up"""
+    definition: str = ""
+    """names the schedule that decided ``due``; see ``seed`` of the broker"""
+
+
+@attrs.frozen
 class Verdict:
     """The outcome of one lease.  Use the functions of this module to build one."""
 
@@ -41,23 +52,25 @@ class Verdict:
     attempt: int = 1
     body: bytes = attrs.field(repr=False, default=b"")
     """the encoded outcome of a run that ended, else the payload of what is placed"""
+    follow: Occurrence | None = None
+    """of a run that ended: its next occurrence"""
 
 
-def completed(task: str, result: bytes = b"", *, reason: str = "") -> Verdict:
+def completed(task: str, result: bytes = b"", *, reason: str = "", follow: Occurrence | None = None) -> Verdict:
     """The body returned; ``result`` is empty when it returned None."""
-    return Verdict(Kind.END, ExecutionState.COMPLETED, reason, task, body=result)
+    return Verdict(Kind.END, ExecutionState.COMPLETED, reason, task, body=result, follow=follow)
 
 
-def failed(task: str, error: bytes, *, reason: str = "") -> Verdict:
+def failed(task: str, error: bytes, *, reason: str = "", follow: Occurrence | None = None) -> Verdict:
     """The body raised, and will not be tried again; its payload is kept as long as its record, for a
     replay.
     """
-    return Verdict(Kind.END, ExecutionState.FAILED, reason, task, body=error)
+    return Verdict(Kind.END, ExecutionState.FAILED, reason, task, body=error, follow=follow)
 
 
-def cancelled(task: str, *, reason: str = "cancelled") -> Verdict:
+def cancelled(task: str, *, reason: str = "cancelled", follow: Occurrence | None = None) -> Verdict:
     """The run is over without an outcome, on somebody's decision."""
-    return Verdict(Kind.END, ExecutionState.CANCELLED, reason, task)
+    return Verdict(Kind.END, ExecutionState.CANCELLED, reason, task, follow=follow)
 
 
 def again(payload: bytes, *, attempt: int, due: Due = AT_ONCE) -> Verdict:
