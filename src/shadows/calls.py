@@ -13,10 +13,12 @@ import attrs
 from shadows.adapters.codecs.checked import Checked
 from shadows.core.disposition import Disposition
 from shadows.core.envelope import NO_HEADERS, Envelope, pack, unpack
+from shadows.core.lifecycle import ExecutionState
 from shadows.core.names import task_key
-from shadows.core.scheduling import due
+from shadows.core.scheduling import due, instant
 from shadows.core.settings import ShadowOptions
 from shadows.dependencies.registry import Registry
+from shadows.dependencies.running import Running
 from shadows.errors import PayloadTooLarge, Undecodable
 from shadows.execution import Access, Execution, TaskCall
 from shadows.ports.broker import Entry, OnLive, Placed, Placement, Record
@@ -115,6 +117,25 @@ class Calls:
         )
         execution.take(record)
         return execution
+
+    def running(self, running: Running, access: Access) -> Execution[Any]:
+        """Return a handle on a run while its body runs."""
+        return Execution(
+            running.key,
+            running.task,
+            running.args,
+            running.kwargs,
+            instant(running.due),
+            Disposition.LOADED,
+            running.function,
+            ExecutionState.RUNNING,
+            running.attempt,
+            started_at=instant(running.started),
+            redelivered=running.redelivered,
+            fence=running.fence,
+            run=None,
+            access=access,
+        )
 
     def _task(self, function: Callable[..., Any] | str) -> tuple[str, Callable[..., Any] | None]:
         if not isinstance(function, str):

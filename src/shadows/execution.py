@@ -75,7 +75,10 @@ class Execution[R]:
     """why it failed or was cancelled, in a few words"""
     redelivered: bool = False
     """an earlier lease of this attempt was lost"""
-    _run: str = attrs.field(repr=False, kw_only=True, alias="run")
+    fence: int | None = None
+    """while it runs: the number of its lease, higher than that of every earlier one.  Whoever keeps the highest
+    that it saw beside what a task writes can refuse what comes from a body that has lost its lease"""
+    _run: str | None = attrs.field(repr=False, kw_only=True, alias="run")
     _access: Access = attrs.field(repr=False, kw_only=True, alias="access")
 
     async def sync(self) -> None:
@@ -107,7 +110,9 @@ class Execution[R]:
             raise ResultUnavailable(msg)
         try:
             async with asyncio.timeout(_seconds(timeout, deadline)):
-                record = await self._access.watcher.end_of(self.key, self._run)
+                if self._run is None:
+                    await self.sync()
+                record = await self._access.watcher.end_of(self.key, self._run or "")
         except TimeoutError:
             msg = f"the execution {self.key!r} has not ended in time"
             raise TimeoutError(msg) from None
@@ -180,6 +185,8 @@ class Execution[R]:
         if record is None:
             self.state = None
             return
+        if self._run is None and record.fence == self.fence:  # a task's own handle, which knows only its lease
+            self._run = record.run
         if record.run != self._run:
             self._take_another(record)
             return
@@ -190,6 +197,7 @@ class Execution[R]:
         self.started_at = None if record.started is None else instant(record.started)
         self.completed_at = None if record.ended is None else instant(record.ended)
         self.redelivered = record.deliveries > 1
+        self.fence = record.fence
         self.error = record.reason
         if record.state is ExecutionState.FAILED and record.reason is None:
             self.error = self._access.outcomes.in_words(record.result)

@@ -31,7 +31,9 @@ from shadows.snapshot import RunningExecution, Snapshot, WorkerInfo
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from shadows.dependencies.running import Running
     from shadows.ports.backend import Backend
+    from shadows.ports.clock import Clock
     from shadows.ports.codec import Codec
 
 
@@ -339,6 +341,15 @@ class Shadow:
     def codecs(self) -> Mapping[str, Codec]:
         """The codecs that messages may use."""
         return self._codecs
+
+    @property
+    def clock(self) -> Clock:
+        """What tells the time here."""
+        return self._calls.clock
+
+    def running(self, running: Running) -> Execution[Any]:
+        """Return a handle on a run while its body runs."""
+        return self._calls.running(running, self._ready().access)
 
     def backend(self) -> Backend:
         """Return what this shadow is connected to; raise RuntimeError outside of its context."""

@@ -16,6 +16,7 @@ from shadows.adapters.observers.log import LogObserver
 from shadows.core.backoff import pause
 from shadows.core.holder import Holder, holder
 from shadows.core.settings import WorkerOptions, worker_options
+from shadows.dependencies.running import Workplace
 from shadows.engine.drain import drain
 from shadows.engine.loop import Loop
 from shadows.engine.run import Runner
@@ -239,7 +240,10 @@ class Worker:
 
     def _make_loop(self, entered: _Entered, may_run: Callable[[str, str], bool] | None) -> Loop:
         shadow = self._shadow
-        runner = Runner(shadow.registry.plans, shadow.codecs, shadow.outcomes(), entered.threads, self._observer)
+        workplace = Workplace(shadow, self, shadow.clock, shadow.running, entered.backend.broker.report)
+        runner = Runner(
+            shadow.registry.plans, shadow.codecs, shadow.outcomes(), entered.threads, self._observer, workplace
+        )
         if may_run is not None:
             runner.counts = may_run
         broker = entered.backend.broker

@@ -23,6 +23,7 @@ from shadows.ports.broker import Claim, Entry, Order
 from tests.contract.acts import call, place, state, sweep, worker
 from tests.front.acts import DEADLINE, comes_true, heard
 from tests.unit.trouble import Trouble
+from tests.unit.workplace import workplace
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -42,7 +43,7 @@ class House:
         self.registry = Registry()
         outcomes = Outcomes(CODEC, {CODEC.id: CODEC}, 1000)
         self.runner = Runner(
-            self.registry.plans, outcomes.codecs, outcomes, ThreadPoolExecutor(1), LogObserver("house")
+            self.registry.plans, outcomes.codecs, outcomes, ThreadPoolExecutor(1), LogObserver("house"), workplace()
         )
         self.who = holder("w", timedelta(seconds=30), nonce="1")
         chosen = worker_options({"reconnection_delay": SHORT, **options}, {}, default_name="w")

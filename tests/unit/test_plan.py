@@ -13,6 +13,7 @@ from shadows.dependencies.marker import Marker
 from shadows.dependencies.plan import plan
 from shadows.dependencies.retry import ExponentialRetry, Retry
 from shadows.errors import ConfigurationError
+from tests.unit.workplace import running
 
 if TYPE_CHECKING:
     from nowhere import ForTheChecker  # type: ignore[import-not-found]  # pyright: ignore[reportMissingImports]
@@ -136,10 +137,11 @@ def test_a_dependency_need_not_be_supplied_and_is_filled_in_by_the_run() -> None
     """Each run gets a copy that knows its attempt."""
     made = plan(retried)
     made.bind((1,), {})
-    filled = made.resolve(2, {"b": 5}, (1,))
-    assert filled["b"] == 5
-    assert (filled["retry"].attempt, filled["retry"].attempts) == (2, 3)
-    assert made.retry is _retry
+    resolved = made.resolve(running(1, b=5, attempt=2))
+    retry = resolved.kwargs["retry"]
+    assert resolved.kwargs["b"] == 5
+    assert (retry.attempt, retry.attempts) == (2, 3)
+    assert resolved.on_failure is retry
 
 
 @pytest.mark.parametrize(("args", "kwargs"), [((1,), {"retry": "mine"}), ((1, "mine"), {})])
@@ -147,14 +149,15 @@ def test_a_supplied_argument_wins_over_a_dependency(args: tuple[Any, ...], kwarg
     """By name or by position."""
     made = plan(retried)
     made.bind(args, kwargs)
-    assert made.resolve(1, kwargs, args) == kwargs
+    assert made.resolve(running(*args, **kwargs)).kwargs == kwargs
 
 
 def test_a_function_without_dependencies_gets_its_arguments_as_they_are() -> None:
     """No copy is made."""
-    kwargs = {"b": 1}
-    assert plan(plain).resolve(1, kwargs, (1,)) is kwargs
-    assert plan(plain).retry is None
+    run = running(1, b=1)
+    resolved = plan(plain).resolve(run)
+    assert resolved.kwargs is run.kwargs
+    assert resolved.on_failure is None
 
 
 @pytest.mark.parametrize(
@@ -163,10 +166,9 @@ def test_a_function_without_dependencies_gets_its_arguments_as_they_are() -> Non
 def test_a_dependency_may_stand_in_annotated(function: Callable[..., Any], name: str, attempts: int) -> None:
     """Also behind an alias, in an annotation that is text, and beside names that only the type checker knows."""
     made = plan(function)
-    assert made.retry is not None
-    assert made.retry.attempts == attempts
     made.bind((), {"size" if function is Made else "a": 1})
-    assert made.resolve(2, {})[name].attempt == 2
+    retry = made.resolve(running(attempt=2)).kwargs[name]
+    assert (retry.attempt, retry.attempts) == (2, attempts)
 
 
 def test_an_annotation_need_not_be_text() -> None:
@@ -175,17 +177,15 @@ def test_an_annotation_need_not_be_text() -> None:
     async def modern(again, a): ...  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
 
     modern.__annotations__ = {"again": Annotated[Retry, Retry(attempts=4)], "a": int}
-    made = plan(modern)
-    assert made.retry is not None
-    assert made.retry.attempts == 4
+    assert plan(modern).resolve(running()).kwargs["again"].attempts == 4
 
 
 def test_several_dependencies_are_filled_in_together() -> None:
     """Those without a single kind may repeat; positions and defaults do not matter."""
     made = plan(several)
     assert list(made.markers) == ["first", "second", "retry"]
-    assert set(made.resolve(1, {}, (1,))) == {"first", "second", "retry"}
-    assert set(made.resolve(1, {}, (1, 2, 3))) == {"retry"}
+    assert set(made.resolve(running(1)).kwargs) == {"first", "second", "retry"}
+    assert set(made.resolve(running(1, 2, 3)).kwargs) == {"retry"}
 
 
 @pytest.mark.parametrize(("function", "where"), [(twice, "'retry' and 'again'"), (doubly, "'retry' and 'retry'")])
@@ -242,7 +242,7 @@ def test_it_is_known_whether_a_call_gives_a_coroutine(function: Callable[..., An
 def test_methods_and_callable_objects_have_dependencies_too() -> None:
     """Their annotations are read where they were written."""
     for function in (Mailer(), Mailer().send, functools.partial(Mailer(), "me")):
-        assert plan(function).retry is _retry
+        assert plan(function).markers == {"retry": _retry}
 
 
 def test_a_wrapper_shows_what_it_wraps() -> None:
@@ -252,7 +252,7 @@ def test_a_wrapper_shows_what_it_wraps() -> None:
     async def wrapper(*args: Any, **kwargs: Any) -> None: ...
 
     made = plan(wrapper)
-    assert made.retry is not None
+    assert list(made.markers) == ["again"]
     assert made.name == "annotated"
 
 
@@ -287,4 +287,4 @@ def test_a_class_that_inherits_its_constructor_is_read_where_that_was_written() 
 
     made = plan(Sub)
     assert made.name == "Sub"
-    assert made.retry is not None
+    assert list(made.markers) == ["again"]

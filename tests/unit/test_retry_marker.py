@@ -11,6 +11,7 @@ from shadows.core.scheduling import AT_ONCE, Due
 from shadows.dependencies.marker import Marker
 from shadows.dependencies.retry import ExponentialRetry, Retry, TryAgain
 from shadows.errors import ConfigurationError
+from tests.unit.workplace import running
 
 S = timedelta(seconds=1)
 
@@ -25,10 +26,9 @@ def test_by_default_there_is_one_attempt() -> None:
 def test_each_run_gets_its_own_copy_with_its_attempt() -> None:
     """The declared marker is shared by all runs and stays as it is."""
     declared = Retry(attempts=3, delay=S)
-    third = declared.for_attempt(3)
+    third = declared.for_run(running(attempt=3))
     assert (third.attempt, third.attempts, third.delay) == (3, 3, S)
     assert declared.attempt == 1
-    assert declared.for_attempt(1) is declared
     assert repr(third) == "Retry(attempt 3 of 3)"
     assert repr(Retry.forever()) == "Retry(attempt 1 of any number)"
 
@@ -37,13 +37,13 @@ def test_a_failure_is_followed_by_an_attempt_until_there_are_none() -> None:
     """The decision for the engine: when, or not at all."""
     declared = Retry(attempts=2, delay=S)
     assert declared.next_due(ValueError(), random=0.5) == Due(after=1000)
-    assert declared.for_attempt(2).next_due(ValueError(), random=0.5) is None
+    assert declared.for_run(running(attempt=2)).next_due(ValueError(), random=0.5) is None
     assert Retry(attempts=2).next_due(ValueError(), random=0.5) == AT_ONCE
 
 
 def test_forever_has_no_last_attempt_and_without_a_delay_waits_a_second() -> None:
     """FAULT 42: unless a delay is written, a failing task does not spin."""
-    assert Retry.forever().for_attempt(10**6).next_due(ValueError(), random=0.0) == Due(after=1000)
+    assert Retry.forever().for_run(running(attempt=10**6)).next_due(ValueError(), random=0.0) == Due(after=1000)
     assert Retry(attempts=None).next_due(ValueError(), random=0.5) == Due(after=1250)
     assert Retry.forever(timedelta(0)).next_due(ValueError(), random=0.5) == AT_ONCE
     assert Retry.forever(delay=5 * S).next_due(ValueError(), random=0.5) == Due(after=5000)
@@ -53,7 +53,7 @@ def test_forever_has_no_last_attempt_and_without_a_delay_waits_a_second() -> Non
 def test_an_exponential_retry_is_a_retry_whose_delay_doubles() -> None:
     """The defaults are 1 s and 64 s, and ``.delay`` tells what follows this attempt."""
     retry: Retry = ExponentialRetry(attempts=10)
-    assert [retry.for_attempt(attempt).delay for attempt in (1, 2, 3, 7, 8)] == [
+    assert [retry.for_run(running(attempt=attempt)).delay for attempt in (1, 2, 3, 7, 8)] == [
         S,
         2 * S,
         4 * S,
@@ -62,8 +62,8 @@ def test_an_exponential_retry_is_a_retry_whose_delay_doubles() -> None:
     ]
     forever = ExponentialRetry.forever(2 * S, maximum_delay=3 * S)
     assert (forever.attempts, forever.minimum_delay, forever.maximum_delay) == (None, 2 * S, 3 * S)
-    assert forever.for_attempt(2).next_due(ValueError(), random=0.5) == Due(after=3000)
-    assert type(forever.for_attempt(2)) is ExponentialRetry
+    assert forever.for_run(running(attempt=2)).next_due(ValueError(), random=0.5) == Due(after=3000)
+    assert type(forever.for_run(running(attempt=2))) is ExponentialRetry
 
 
 def test_a_body_can_ask_for_its_next_attempt_after_a_while() -> None:
@@ -90,7 +90,7 @@ def test_a_body_can_ask_for_its_next_attempt_at_a_time() -> None:
 
 def test_asking_counts_as_an_attempt_like_any_other() -> None:
     """A body that asks in its last attempt has failed, and the error says so."""
-    last = Retry(attempts=2).for_attempt(2)
+    last = Retry(attempts=2).for_run(running(attempt=2))
     with pytest.raises(TryAgain, match="no attempts left") as asked:
         last.after(S)
     assert last.next_due(asked.value, random=0.5) is None
@@ -134,12 +134,12 @@ def test_a_wrong_declaration_is_refused_at_once() -> None:
 
 def test_a_retry_can_be_an_argument() -> None:
     """A caller may supply one, so it travels."""
-    found = pickle.loads(pickle.dumps(Retry(3, S).for_attempt(2)))
+    found = pickle.loads(pickle.dumps(Retry(3, S).for_run(running(attempt=2))))
     assert (found.attempt, found.attempts, found.delay) == (2, 3, S)
 
 
 def test_a_plain_marker_is_the_same_in_every_run() -> None:
     """Only markers that hold something of a run make copies."""
     marker = Marker()
-    assert marker.for_attempt(7) is marker
+    assert marker.for_run(running(attempt=7)) is marker
     assert not marker.single

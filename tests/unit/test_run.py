@@ -17,8 +17,8 @@ from shadows.dependencies.retry import Retry
 from shadows.engine.attempt import Attempt, Stop
 from shadows.engine.outcomes import Outcomes
 from shadows.engine.run import Runner
-from shadows.ports.broker import Lease
 from tests.front.acts import comes_true
+from tests.unit.workplace import lease, workplace
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,7 +35,12 @@ class House:
         self.registry = Registry()
         self.outcomes = Outcomes(CODEC, {CODEC.id: CODEC}, 1000)
         self.runner = Runner(
-            self.registry.plans, self.outcomes.codecs, self.outcomes, ThreadPoolExecutor(1), LogObserver("house")
+            self.registry.plans,
+            self.outcomes.codecs,
+            self.outcomes,
+            ThreadPoolExecutor(1),
+            LogObserver("house"),
+            workplace(),
         )
 
     def attempt(self, function: Callable[..., Any], *args: Any, attempt: int = 1, deliveries: int = 1) -> Attempt:
@@ -45,7 +50,7 @@ class House:
 
     def attempt_of(self, payload: bytes, attempt: int = 1, deliveries: int = 1) -> Attempt:
         """Return an attempt of a call with this payload."""
-        return Attempt(Lease("k", "token", 7, attempt, payload, deliveries, 0, 0))
+        return Attempt(lease(payload, attempt=attempt, deliveries=deliveries))
 
     async def stopped(self, function: Callable[..., Any], why: Stop, *, began: Callable[[], bool]) -> Verdict | None:
         """Run the function, cancel it for this reason once it has begun, and return the verdict."""

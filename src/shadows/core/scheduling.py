@@ -47,6 +47,26 @@ def instant(ms: int) -> datetime:
     return _EPOCH + timedelta(milliseconds=ms)
 
 
+def moment(when: Due | datetime | timedelta | None) -> Due:
+    """Return what a time means that a task or its handler decided on; what is past means at once.
+
+    Raises:
+        ConfigurationError: a naive datetime, or no time at all.
+    """
+    match when:
+        case Due():
+            return when
+        case None:
+            return AT_ONCE
+        case timedelta():
+            return Due(after=milliseconds(when)) if when > timedelta(0) else AT_ONCE
+        case datetime():
+            _refuse_naive(when)
+            return Due(at=max(0, epoch_milliseconds(when)))
+        case _:
+            raise _no_time(when)
+
+
 def due(when: datetime | timedelta | None, *, now: datetime, horizon: timedelta = HORIZON, strict: bool = False) -> Due:
     """Return what ``when=`` means: None is at once, a timedelta counts from now, a datetime must carry its zone.
 
@@ -63,17 +83,25 @@ def due(when: datetime | timedelta | None, *, now: datetime, horizon: timedelta 
             _check(when, ahead=when, now=now, horizon=horizon, strict=strict)
             return Due(after=milliseconds(when)) if when > timedelta(0) else AT_ONCE
         case datetime():
-            if when.utcoffset() is None:
-                msg = (
-                    f"when={when!r} is naive; use a timezone-aware datetime, such as datetime.now(timezone.utc), "
-                    f"or a timedelta"
-                )
-                raise ConfigurationError(msg)
+            _refuse_naive(when)
             _check(when, ahead=when - now, now=now, horizon=horizon, strict=strict)
             return Due(at=max(0, epoch_milliseconds(when)))
         case _:
-            msg = f"when={when!r} is a {type(when).__name__}; give an aware datetime, a timedelta, or None for at once"
-            raise ConfigurationError(msg)
+            raise _no_time(when)
+
+
+def _refuse_naive(when: datetime) -> None:
+    if when.utcoffset() is None:
+        msg = (
+            f"when={when!r} is naive; use a timezone-aware datetime, such as datetime.now(timezone.utc), or a timedelta"
+        )
+        raise ConfigurationError(msg)
+
+
+def _no_time(when: object) -> ConfigurationError:
+    return ConfigurationError(
+        f"when={when!r} is a {type(when).__name__}; give an aware datetime, a timedelta, or None for at once"
+    )
 
 
 def _check(when: datetime | timedelta, *, ahead: timedelta, now: datetime, horizon: timedelta, strict: bool) -> None:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from shadows.dependencies.running import Running
+
 
 class Marker:
     """A value that a task declares for a parameter, and that the worker replaces in each run.
 
-    Markers are shared by all runs of a task and never change; ``for_attempt`` gives the run its own value.
+    Markers are shared by all runs of a task and never change; ``for_run`` gives the run its own value.
     """
 
     __slots__ = ()
@@ -16,7 +20,7 @@ class Marker:
     single: ClassVar[bool] = False
     """whether a task may have only one of this kind; a subclass is of the kind of the class that says so"""
 
-    def for_attempt(self, attempt: int) -> object:
-        """Return what the body gets in this attempt (from 1)."""
-        del attempt
+    def for_run(self, running: Running) -> object:
+        """Return what the body gets in this run."""
+        del running
         return self

@@ -12,16 +12,29 @@ from typing import Annotated, Any
 
 import attrs
 
+from shadows.dependencies.dependency import CompletionHandler, FailureHandler, Runtime
 from shadows.dependencies.marker import Marker
-from shadows.dependencies.retry import Retry
 from shadows.errors import ConfigurationError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
+    from shadows.dependencies.running import Running
+
 _NEVER = 1 << 30
 """The position of a parameter that takes only a keyword: no call has so many positional arguments."""
+
+
+@attrs.frozen
+class Resolved:
+    """What a run's dependencies came to."""
+
+    kwargs: dict[str, Any] = attrs.field(repr=False)
+    """the keyword arguments for the body, with what the caller did not supply"""
+    runtime: Runtime | None = None
+    on_failure: FailureHandler | None = None
+    on_complete: CompletionHandler | None = None
 
 
 @attrs.frozen
@@ -35,7 +48,6 @@ class Plan:
     """whether calling it gives a coroutine; else it runs in a thread"""
     markers: Mapping[str, Marker]
     """what the worker fills in, by parameter"""
-    retry: Retry | None
     positional: tuple[str, ...] = attrs.field(repr=False)
     """the parameters that take a positional argument, in order"""
     keywords: Mapping[str, int] = attrs.field(repr=False)
@@ -73,18 +85,20 @@ class Plan:
             if position >= count and not (name in kwargs and name in self.keywords):
                 raise TypeError(f"{self.name}() misses a value for its parameter {name!r}")
 
-    def resolve(self, attempt: int, kwargs: dict[str, Any], args: tuple[Any, ...] = ()) -> dict[str, Any]:
-        """Return the keyword arguments with what the worker fills in; what the caller supplied stays.
-
-        ``args`` are the positional arguments of the same call, for a dependency may be supplied there, too.
-        """
+    def resolve(self, running: Running) -> Resolved:
+        """Return what the run's dependencies come to; what the caller supplied stays."""
+        args, kwargs = running.args, running.kwargs
         if not self.markers:
-            return kwargs
-        filled = dict(kwargs)
-        for name, marker in self.markers.items():
-            if name not in kwargs and self.keywords[name] >= len(args):
-                filled[name] = marker.for_attempt(attempt)
-        return filled
+            return Resolved(kwargs)
+        made = {name: marker.for_run(running) for name, marker in self.markers.items()}
+        missing = [name for name in made if name not in kwargs and self.keywords[name] >= len(args)]
+        values = made.values()
+        return Resolved(
+            {**kwargs, **{name: made[name] for name in missing}},
+            next((value for value in values if isinstance(value, Runtime)), None),
+            next((value for value in values if isinstance(value, FailureHandler)), None),
+            next((value for value in values if isinstance(value, CompletionHandler)), None),
+        )
 
 
 def plan(function: Callable[..., Any]) -> Plan:
@@ -119,7 +133,6 @@ def plan(function: Callable[..., Any]) -> Plan:
         name=name,
         is_async=_is_async(function),
         markers=markers,
-        retry=next((marker for marker in markers.values() if isinstance(marker, Retry)), None),
         positional=tuple(positions),
         keywords={each.name: positions.get(each.name, _NEVER) for each in named},
         required=required,
@@ -179,14 +192,16 @@ def _names(function: Callable[..., Any]) -> Mapping[str, Any]:
 
 
 def _check_singles(name: str, declared: Iterable[tuple[str, Marker]]) -> None:
-    found: dict[type, str] = {}
+    found: dict[type, tuple[str, Marker]] = {}
     for parameter, marker in declared:
         kind = next((each for each in reversed(type(marker).__mro__) if getattr(each, "single", False)), None)
         if kind in found:
-            where = f"{found[kind]!r} and {parameter!r}"
-            raise ConfigurationError(f"{name}() declares {kind.__name__} twice, in {where}; keep one of them")
+            where, other = found[kind]
+            nearest = next(each for each in type(marker).__mro__ if isinstance(other, each))
+            msg = f"{name}() declares {nearest.__name__} twice, in {where!r} and {parameter!r}; keep one of them"
+            raise ConfigurationError(msg)
         if kind is not None:
-            found[kind] = parameter
+            found[kind] = parameter, marker
 
 
 def _is_async(function: Callable[..., Any]) -> bool:

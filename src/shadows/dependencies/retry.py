@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import ClassVar, NoReturn, Self
+from random import random
+from typing import Any, NoReturn, Self
 
+from shadows.core import decision
 from shadows.core.durations import duration
 from shadows.core.retry import RetryPolicy, exponential, fixed
-from shadows.core.scheduling import AT_ONCE, Due, epoch_milliseconds, milliseconds
-from shadows.dependencies.marker import Marker
-from shadows.errors import ConfigurationError
+from shadows.core.scheduling import AT_ONCE, Due, milliseconds, moment
+from shadows.dependencies.dependency import FailureHandler, TaskOutcome
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from shadows.core.decision import Decision
+    from shadows.dependencies.running import Running
 
 
 class TryAgain(BaseException):
@@ -23,7 +29,7 @@ class TryAgain(BaseException):
         self.due = due
 
 
-class Retry(Marker):
+class Retry(FailureHandler):
     """Try again, after the same delay each time.
 
     ``attempts`` is their total number, the first one included; None is unlimited.  Without a written delay the next
@@ -31,8 +37,6 @@ class Retry(Marker):
     """
 
     __slots__ = ("_attempt", "_policy")
-
-    single: ClassVar[bool] = True
 
     _attempt: int
     _policy: RetryPolicy
@@ -66,19 +70,19 @@ class Retry(Marker):
         """End this attempt and ask for the next one after ``delay``; it counts like any other."""
         if not isinstance(delay, timedelta):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise TypeError(f"delay={delay!r} must be a timedelta, such as timedelta(seconds=30)")
-        raise TryAgain(Due(after=milliseconds(delay)) if delay > timedelta(0) else AT_ONCE)
+        raise TryAgain(moment(delay))
 
     def at(self, when: datetime) -> NoReturn:
         """End this attempt and ask for the next one at ``when``, an aware time; it counts like any other."""
         if not isinstance(when, datetime):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise TypeError(f"when={when!r} must be a timezone-aware datetime")
-        if when.utcoffset() is None:
-            msg = f"when={when!r} is naive; use a timezone-aware datetime, such as datetime.now(timezone.utc)"
-            raise ConfigurationError(msg)
-        raise TryAgain(Due(at=max(0, epoch_milliseconds(when))))
+        raise TryAgain(moment(when))
 
-    def for_attempt(self, attempt: int) -> Self:
+    def for_run(self, running: Running) -> Self:
         """Return the copy for one run, which knows its attempt."""
+        return self._at(running.attempt)
+
+    def _at(self, attempt: int) -> Self:
         if attempt == self._attempt:
             return self
         copy = object.__new__(type(self))
@@ -86,7 +90,13 @@ class Retry(Marker):
         copy._attempt = attempt
         return copy
 
-    def next_due(self, error: BaseException, *, random: float) -> Due | None:
+    async def handle_failure(self, execution: Any, outcome: TaskOutcome) -> Decision | None:
+        """Ask for the next attempt, while there is one."""
+        del execution
+        due = self.next_due(outcome.exception, random=random())  # noqa: S311 - jitter, no secret
+        return None if due is None else decision.retry(due)
+
+    def next_due(self, error: BaseException | None, *, random: float) -> Due | None:
         """Return when the next attempt may start after this one raised ``error``; None if it was the last.
 
         ``random`` is in [0, 1).

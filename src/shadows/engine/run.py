@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-from random import random
-from typing import TYPE_CHECKING, Any, assert_never, cast
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, cast
 
 import attrs
 
 from shadows.core import verdict
 from shadows.core.envelope import unpack
+from shadows.dependencies.dependency import TaskOutcome
+from shadows.dependencies.plan import Resolved
+from shadows.dependencies.running import Running
 from shadows.engine.attempt import Attempt, Stop
+from shadows.engine.conclude import Concluder
 from shadows.errors import Undecodable
 
 if TYPE_CHECKING:
@@ -19,9 +23,9 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
 
     from shadows.core.envelope import Envelope
-    from shadows.core.scheduling import Due
     from shadows.core.verdict import Verdict
     from shadows.dependencies.plan import Plan
+    from shadows.dependencies.running import Workplace
     from shadows.engine.outcomes import Outcomes
     from shadows.ports.broker import Lease
     from shadows.ports.codec import Codec
@@ -41,8 +45,13 @@ class Runner:
     outcomes: Outcomes
     threads: Executor
     observer: Observer
+    workplace: Workplace
     counts: Callable[[str, str], bool] = _everything
     """whether a first attempt of this key and task may still run here"""
+    _concluder: Concluder = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._concluder = Concluder(self.outcomes)
 
     async def run(self, attempt: Attempt) -> Verdict | None:
         """Return what becomes of the lease; None when it is not ours to settle any more."""
@@ -58,21 +67,50 @@ class Runner:
         task = envelope.task
         if lease.attempt == 1 and lease.deliveries == 1 and not self.counts(lease.key, task):
             return self._refused(task, lease, verdict.cancelled(task, reason="run_at_most"))
+        running = Running(self.workplace, lease, task, plan.function, args, kwargs)
         self.observer.started(task, lease)
-        try:
-            kwargs = plan.resolve(lease.attempt, kwargs, args)
-            if plan.is_async:
-                result = await plan.function(*args, **kwargs)
-            else:
-                result = await self._in_thread(attempt, plan.function, args, kwargs)
-        except BaseException as error:  # noqa: BLE001 - whatever a body raises is its failure, and ends nothing else
-            return self._ended(task, lease, self._raised(attempt, task, plan, error), error)
-        return self._ended(task, lease, self._returned(attempt, task, result), None)
-
-    def _ended(self, task: str, lease: Lease, judged: Verdict | None, error: BaseException | None) -> Verdict | None:
+        if plan.markers:
+            judged, error = await self._run_with_dependencies(attempt, plan, running)
+        else:
+            result, error = await self._body(attempt, plan, args, kwargs)
+            judged = self._concluder.ended(attempt, task, result, error)
         if judged is not None:
             self.observer.ended(task, lease, judged, error)
         return judged
+
+    async def _run_with_dependencies(
+        self, attempt: Attempt, plan: Plan, running: Running
+    ) -> tuple[Verdict | None, BaseException | None]:
+        began = self.workplace.clock.monotonic()
+        resolved, result, error = Resolved(running.kwargs), None, None
+        try:
+            resolved = plan.resolve(running)
+            if resolved.runtime is None:
+                result, error = await self._body(attempt, plan, running.args, resolved.kwargs)
+            else:
+
+                async def call(*args: Any, **kwargs: Any) -> Any:
+                    return await self._call(attempt, plan, args, kwargs)
+
+                result = await resolved.runtime.run(running.execution, call, running.args, resolved.kwargs)
+        except BaseException as broken:  # noqa: BLE001 - whatever they raise is the run's failure
+            error = broken
+        spent = timedelta(seconds=self.workplace.clock.monotonic() - began)
+        outcome = TaskOutcome(spent, result, error)
+        return await self._concluder.decided(attempt, running, outcome, resolved.on_failure, resolved.on_complete)
+
+    async def _body(
+        self, attempt: Attempt, plan: Plan, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[object, BaseException | None]:
+        try:
+            return await self._call(attempt, plan, args, kwargs), None
+        except BaseException as error:  # noqa: BLE001 - whatever a body raises is its failure, and ends nothing else
+            return None, error
+
+    async def _call(self, attempt: Attempt, plan: Plan, args: tuple[Any, ...], kwargs: dict[str, Any]) -> object:
+        if plan.is_async:
+            return await plan.function(*args, **kwargs)
+        return await self._in_thread(attempt, plan.function, args, kwargs)
 
     def _arguments(self, envelope: Envelope) -> tuple[tuple[Any, ...], dict[str, Any]]:
         codec = self.codecs.get(envelope.codec)
@@ -90,46 +128,6 @@ class Runner:
     def _refused(self, task: str, lease: Lease, judged: Verdict) -> Verdict:
         self.observer.refused(task, lease, judged)
         return judged
-
-    def _returned(self, attempt: Attempt, task: str, result: object) -> Verdict | None:
-        match attempt.stop:
-            case Stop.LOST:
-                return None
-            case None | Stop.SHUTDOWN:
-                reason = ""
-            case Stop.CANCELLED:
-                reason = "cancel_ignored"
-            case _:
-                assert_never(attempt.stop)
-        try:
-            return verdict.completed(task, self.outcomes.of_result(result), reason=reason)
-        except BaseException as broken:  # noqa: BLE001 - to encode a value runs code of its class
-            return verdict.failed(task, self.outcomes.of_error(broken), reason=reason)
-
-    def _raised(self, attempt: Attempt, task: str, plan: Plan, error: BaseException) -> Verdict | None:
-        lease = attempt.lease
-        ours = isinstance(error, asyncio.CancelledError)
-        match attempt.stop:
-            case Stop.LOST:
-                return None
-            case Stop.SHUTDOWN if ours:
-                return verdict.handed_back(lease.payload, attempt=lease.attempt)
-            case Stop.CANCELLED:
-                if ours:
-                    return verdict.cancelled(task)
-                return verdict.failed(task, self.outcomes.of_error(error), reason="cancel_ignored")
-            case None | Stop.SHUTDOWN:
-                when = self._next_attempt(plan, lease.attempt, error)
-                if when is None:
-                    return verdict.failed(task, self.outcomes.of_error(error))
-                return verdict.again(lease.payload, attempt=lease.attempt + 1, due=when)
-            case _:
-                assert_never(attempt.stop)
-
-    def _next_attempt(self, plan: Plan, attempt: int, error: BaseException) -> Due | None:
-        if plan.retry is None:
-            return None
-        return plan.retry.for_attempt(attempt).next_due(error, random=random())  # noqa: S311 - jitter, no secret
 
     async def _in_thread(
         self, attempt: Attempt, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]

@@ -1,0 +1,129 @@
+"""Conclude: from what a body did, and what its handlers want, to a verdict."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, assert_never
+
+import attrs
+
+from shadows.core import verdict
+from shadows.core.decision import Decision, Then
+from shadows.core.envelope import Envelope, pack, unpack
+from shadows.core.verdict import Occurrence
+from shadows.engine.attempt import Stop
+from shadows.errors import TaskFailed
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
+    from shadows.core.verdict import Verdict
+    from shadows.dependencies.dependency import CompletionHandler, FailureHandler, TaskOutcome
+    from shadows.dependencies.running import Running
+    from shadows.engine.attempt import Attempt
+    from shadows.engine.outcomes import Outcomes
+
+
+@attrs.frozen
+class Concluder:
+    """Concludes attempts.  Whatever a handler, a result or an exception does is its own run's failure."""
+
+    outcomes: Outcomes
+
+    def ended(
+        self,
+        attempt: Attempt,
+        task: str,
+        result: object = None,
+        error: BaseException | None = None,
+        follow: Occurrence | None = None,
+    ) -> Verdict | None:
+        """Return the verdict on an attempt that nobody wants to go on; None when it is not ours to settle any more."""
+        lease, reason = attempt.lease, ""
+        ours = isinstance(error, asyncio.CancelledError)
+        match attempt.stop:
+            case Stop.LOST:
+                return None
+            case Stop.SHUTDOWN if ours:
+                return verdict.handed_back(lease.payload, attempt=lease.attempt)
+            case Stop.CANCELLED if ours:
+                return verdict.cancelled(task)
+            case Stop.CANCELLED:
+                reason = "cancel_ignored"
+            case None | Stop.SHUTDOWN:
+                pass
+            case _:
+                assert_never(attempt.stop)
+        if error is None:
+            try:
+                return verdict.completed(task, self.outcomes.of_result(result), reason=reason, follow=follow)
+            except BaseException as broken:  # noqa: BLE001 - to encode a value runs code of its class
+                error = broken
+        return verdict.failed(task, self.outcomes.of_error(error), reason=reason, follow=follow)
+
+    async def decided(
+        self,
+        attempt: Attempt,
+        running: Running,
+        outcome: TaskOutcome,
+        on_failure: FailureHandler | None,
+        on_complete: CompletionHandler | None,
+    ) -> tuple[Verdict | None, BaseException | None]:
+        """Ask the handlers, unless somebody stopped the attempt, and return the verdict and what the run raised."""
+        decision: Decision | None = None
+        if not _stopped(attempt, outcome.exception):
+            if on_failure is not None and outcome.exception is not None:
+                decision, outcome = await _ask(on_failure.handle_failure(running.execution, outcome), outcome)
+            if on_complete is not None and (decision is None or decision.then not in {Then.RETRY, Then.FOLLOW}):
+                decision, outcome = await _ask(on_complete.on_complete(running.execution, outcome), outcome)
+        lease, follow, error = running.lease, None, outcome.exception
+        match decision:
+            case Decision(then=Then.RETRY):
+                return verdict.again(lease.payload, attempt=lease.attempt + 1, due=decision.due), error
+            case Decision(then=Then.FOLLOW):
+                follow, error = self._next(running, decision, error)
+            case _:
+                pass
+        return self.ended(attempt, running.task, outcome.result, error, follow), error
+
+    def _next(
+        self, running: Running, decision: Decision, error: BaseException | None
+    ) -> tuple[Occurrence, BaseException | None]:
+        """Return what follows.  If its arguments cannot travel, the run has failed, and those of before go on."""
+        payload = running.lease.payload
+        if decision.args is not None:
+            try:
+                envelope = unpack(payload)
+                codec = self.outcomes.codec
+                arguments = codec.encode((decision.args, dict(decision.kwargs or {})))
+                payload = pack(Envelope(envelope.task, codec.id, envelope.headers, arguments))
+            except BaseException as broken:  # noqa: BLE001 - to encode a value runs code of its class
+                error = broken
+        return Occurrence(payload, decision.due, decision.definition), error
+
+
+def _stopped(attempt: Attempt, error: BaseException | None) -> bool:
+    match attempt.stop:
+        case None:
+            return False
+        case Stop.LOST | Stop.CANCELLED:
+            return True
+        case Stop.SHUTDOWN:
+            return isinstance(error, asyncio.CancelledError)
+        case _:
+            assert_never(attempt.stop)
+
+
+async def _ask(answer: Awaitable[Any], outcome: TaskOutcome) -> tuple[Decision | None, TaskOutcome]:
+    """Return a handler's decision, and the outcome as it changes it; its own failure is that of the run."""
+    try:
+        decision = await answer
+        if decision is not None and not isinstance(decision, Decision):
+            raise TypeError(f"a handler returned {decision!r}; it must return a Decision or None")  # noqa: TRY301
+    except BaseException as broken:  # noqa: BLE001 - whatever it raises is the run's failure, and ends nothing else
+        return None, attrs.evolve(outcome, exception=broken)
+    if decision is not None and decision.then is Then.COMPLETE:
+        return decision, attrs.evolve(outcome, exception=None)
+    if decision is not None and decision.then is Then.FAIL and outcome.exception is None:
+        return decision, attrs.evolve(outcome, exception=TaskFailed("its completion handler decided that it failed"))
+    return decision, outcome
