@@ -83,7 +83,7 @@ class Execution[R]:
 
     async def sync(self) -> None:
         """Bring ``state`` and what goes with it up to date."""
-        self.take(await self._access.watcher.once(self.key))
+        self.take(await self._access.watcher.once(self.key, self._run))
 
     async def get_result(
         self,
@@ -133,7 +133,7 @@ class Execution[R]:
             ready: set as soon as nothing can be missed any more.
         """
         seen: tuple[object, ...] = ()
-        async with aclosing(self._access.watcher.records(self.key)) as records:
+        async with aclosing(self._access.watcher.records(self.key, self._run)) as records:
             while True:
                 record = await anext(records)
                 if ready is not None:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from shadows.core.scheduling import AT_ONCE
+from shadows.core.verdict import Occurrence, completed
 from shadows.errors import BrokenKey
 from shadows.ports.broker import Order, Part
 from tests.contract.acts import (
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
     from tests.contract.harness import ServerHarness
 
 BIG = b"x" * 65
+FOLLOWED = completed("task", b"result", follow=Occurrence(BIG, AT_ONCE))
 
 
 def overwrite(real: ServerHarness, suffix: str) -> None:
@@ -53,12 +56,13 @@ HOLDERS = ["!inbox:{}", "worker-tasks:{}"]
 RECORDS = [
     *(
         f"runs:{key}"
-        for key in ("scheduled", "queued", "running", "followed", "cancelled", "ended", "stranger", "lost")
+        for key in ("scheduled", "queued", "running", "followed", "cancelled", "ended", "stranger", "lost", "later")
     ),
     *("scheduled", "stranger", "running", "ended"),
     *("results:ended", "results:running", "results:scheduled"),
     *("!next:followed", "!next:running", "!next:scheduled"),
     *("!progress:running", "!progress:followed", "!progress:scheduled"),
+    *("!past:chained:chained", "!past:later:later", "later", "results:later"),
 ]
 
 
@@ -85,7 +89,7 @@ class Scene:
         await place(broker, call("lost", BIG))
         await take_one(broker, self.gone)
         await self.real.pass_time(LEASE + 1)
-        running = ["running", "followed", "cancelled", "ended", "stranger", "spare"]
+        running = ["running", "followed", "cancelled", "ended", "stranger", "spare", "chained", "later"]
         await place(broker, *(call(key, BIG, run=key) for key in running))
         self.leases = {lease.key: lease for lease in await take(broker, self.who)}
         for key in ("running", "followed"):
@@ -94,6 +98,7 @@ class Scene:
         await settle(broker, self.who, self.leases["ended"], done(b"result"))
         await settle(broker, self.who, self.leases["stranger"], unknown(self.leases["stranger"]))
         await broker.cancel("cancelled")
+        await settle(broker, self.who, self.leases["chained"], FOLLOWED)
         await place(broker, call("scheduled", BIG, after=1), call("queued", BIG))
         await self.real.pass_time(1)
 
@@ -103,6 +108,7 @@ class Scene:
         held = self.leases
         return {
             **{f"read {key}": partial(broker.read, key, ~Part.NOTHING) for key in [*held, "scheduled", "lost"]},
+            "read past": lambda: broker.read("chained", ~Part.NOTHING, run="chained"),
             "progress": lambda: broker.progress("running"),
             "survey": lambda: broker.survey(100),
             "dead": lambda: broker.dead(limit=10),
@@ -139,6 +145,7 @@ class Scene:
             (held["running"], dead(held["running"])),
             (held["followed"], retry(held["followed"])),
             (held["cancelled"], back(held["cancelled"])),
+            (held["later"], FOLLOWED),
         ]
 
 

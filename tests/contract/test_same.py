@@ -23,6 +23,7 @@ from shadows.core import verdict
 from shadows.core.holder import Holder
 from shadows.core.lifecycle import ExecutionState
 from shadows.core.scheduling import AT_ONCE, Due
+from shadows.core.verdict import Occurrence
 from shadows.ports.backend import Terms
 from shadows.ports.broker import Claim, Entry, Lease, OnLive, Order, Part, Record
 from tests.contract.harness import MemoryHarness, ServerHarness
@@ -44,6 +45,7 @@ SHRINK = "SHRINK" in os.environ
 STEPS = 30
 KEYS = ("!c", "a", "b")
 """One is reserved.  Stored it still sorts where it did, which decides between calls due at the same moment."""
+RUNS = ("", "1", "2", "3")
 HOLDERS = tuple(Holder(name, f"{name}@{name}:{ms}", ms) for name, ms in (("x", 30_500), ("y", 30_500), ("z", 5_500)))
 """No sum of whole seconds comes near these lengths: a server's leases also age while the test runs."""
 EVERYTHING = Part.PAYLOAD | Part.RESULT
@@ -52,9 +54,12 @@ keys = st.sampled_from(KEYS)
 holders = st.sampled_from(HOLDERS)
 payloads = st.one_of(st.binary(max_size=4), st.sampled_from([b"x" * 64, b"y" * 65, b"\0" * 300]))
 dues = st.sampled_from([AT_ONCE, AT_ONCE, Due(after=10_000), Due(after=60_000), Due(at=0), Due(at=25_000)])
-entries = st.builds(Entry, keys, payloads, dues, st.sampled_from(["", "1", "2", "3"]), st.sampled_from(OnLive))
+entries = st.builds(Entry, keys, payloads, dues, st.sampled_from(RUNS), st.sampled_from(OnLive))
 kinds = st.sampled_from(["completed", "failed", "cancelled", "again", "again", "back", "unknown", "dead"])
-outcomes = st.tuples(kinds, payloads, st.sampled_from([AT_ONCE, Due(after=10_000)]), st.sampled_from(["", "word"]))
+follows = st.one_of(st.none(), st.none(), st.builds(Occurrence, payloads, dues, st.sampled_from(["", "d1", "d2"])))
+outcomes = st.tuples(
+    kinds, payloads, st.sampled_from([AT_ONCE, Due(after=10_000)]), st.sampled_from(["", "word"]), follows
+)
 three_outcomes = st.lists(outcomes, min_size=3, max_size=3)
 
 
@@ -75,12 +80,12 @@ class Pair:
     model: Lease
 
 
-def outcome(lease: Lease, kind: str, body: bytes, due: Due, reason: str) -> Verdict:
+def outcome(lease: Lease, kind: str, body: bytes, due: Due, reason: str, follow: Occurrence | None) -> Verdict:
     """Return what has become of a lease."""
     made: dict[str, Callable[[], Verdict]] = {
-        "completed": lambda: verdict.completed("task", body, reason=reason),
-        "failed": lambda: verdict.failed("task", body, reason=reason),
-        "cancelled": lambda: verdict.cancelled("task", reason=reason or "cancelled"),
+        "completed": lambda: verdict.completed("task", body, reason=reason, follow=follow),
+        "failed": lambda: verdict.failed("task", body, reason=reason, follow=follow),
+        "cancelled": lambda: verdict.cancelled("task", reason=reason or "cancelled", follow=follow),
         "again": lambda: verdict.again(body, attempt=lease.attempt + 1, due=due),
         "back": lambda: verdict.handed_back(lease.payload, attempt=lease.attempt),
         "unknown": lambda: verdict.unknown(lease.payload, attempt=lease.attempt),
@@ -111,6 +116,7 @@ class SameAnswers(RuleBasedStateMachine):
         self.wait(self.model.__aenter__())
         self.began = self.model.now
         self.states: dict[str, ExecutionState | None] = dict.fromkeys(KEYS)
+        self.runs: dict[str, list[str]] = {key: [] for key in KEYS}
         self.pairs: list[Pair] = []
         self.left: set[Holder] = set()
         self.opened = True
@@ -142,14 +148,13 @@ class SameAnswers(RuleBasedStateMachine):
         getattr(self, what)(data.draw)
 
     def schedule(self, draw: Draw) -> None:
-        batch = [self.dated(entry) for entry in draw(st.lists(entries, min_size=1, max_size=4))]
+        drawn = draw(st.lists(entries, min_size=1, max_size=4))
+        batch = [attrs.evolve(entry, due=self.dated(entry.due)) for entry in drawn]
         self.same("schedule", batch, repeated=draw(st.booleans()))
 
-    def dated(self, entry: Entry) -> Entry:
+    def dated(self, due: Due) -> Due:
         """Instants count from the beginning of the history."""
-        if entry.due.at is None:
-            return entry
-        return attrs.evolve(entry, due=Due(at=self.began + entry.due.at))
+        return due if due.at is None else Due(at=self.began + due.at)
 
     def claim(self, draw: Draw) -> None:
         order = Order(draw(holders), draw(limits), draw(st.sampled_from([1, 2, 5])), draw(sweeps))
@@ -235,6 +240,7 @@ class SameAnswers(RuleBasedStateMachine):
     # What is compared ---------------------------------------------------------------------------------------
 
     def batch(self, held: list[Pair], how: list[Any]) -> tuple[list[Any], list[Any]]:
+        how = [(*what, follow and attrs.evolve(follow, due=self.dated(follow.due))) for *what, follow in how]
         real = [(pair.real, outcome(pair.real, *what)) for pair, what in zip(held, how, strict=False)]
         return real, [(pair.model, outcome(pair.model, *what)) for pair, what in zip(held, how, strict=False)]
 
@@ -285,6 +291,13 @@ class SameAnswers(RuleBasedStateMachine):
             assert self.without_time(real) == self.without_time(model)
             assert self.wait(self.server.broker.progress(key)) == self.wait(self.model.broker.progress(key))
             self.states[key] = None if real is None else real.state
+            if real is not None and real.run not in self.runs[key]:
+                self.runs[key].append(real.run)
+            for run in [*RUNS, *self.runs[key][-3:]]:
+                real = self.wait(self.server.broker.read(key, EVERYTHING, run=run))
+                model = self.wait(self.model.broker.read(key, EVERYTHING, run=run))
+                assert self.without_time(real) == self.without_time(model)
+                self.ran["past"] += real is not None and real.run == run and not real.state.live
 
     def lists_are_the_same(self) -> None:
         real, model = self.wait(self.server.broker.survey(10)), self.wait(self.model.broker.survey(10))
@@ -321,7 +334,7 @@ def shown(record: Record) -> Record:
 
 MUST_HAPPEN = {
     *STEPS_OF_A_HISTORY, "redelivered",
-    "settled", "superseded", "buried", "cancelled", "requested", "not_live",
+    "past", "settled", "superseded", "buried", "cancelled", "requested", "not_live",
 }  # fmt: skip
 
 

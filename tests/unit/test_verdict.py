@@ -30,6 +30,8 @@ QUEUED, FAILED = ExecutionState.QUEUED, ExecutionState.FAILED
             verdict.cancelled("t", reason="strike", follow=NEXT),
             Verdict(Kind.END, ExecutionState.CANCELLED, "strike", "t", follow=NEXT),
         ),
+        (verdict.completed("t", last=True), Verdict(Kind.END, ExecutionState.COMPLETED, "", "t", last=True)),
+        (verdict.failed("t", b"e", last=True), Verdict(Kind.END, FAILED, "", "t", body=b"e", last=True)),
         (verdict.again(b"p", attempt=2), Verdict(Kind.AGAIN, QUEUED, due=AT_ONCE, attempt=2, body=b"p")),
         (
             verdict.again(b"p", attempt=3, due=Due(after=5)),

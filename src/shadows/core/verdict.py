@@ -54,18 +54,26 @@ class Verdict:
     """the encoded outcome of a run that ended, else the payload of what is placed"""
     follow: Occurrence | None = None
     """of a run that ended: its next occurrence"""
+    last: bool = False
+    """of a run that ended: by the task's own decision nothing follows it, and seeds place nothing either until
+    a worker starts anew
+    """
 
 
-def completed(task: str, result: bytes = b"", *, reason: str = "", follow: Occurrence | None = None) -> Verdict:
+def completed(
+    task: str, result: bytes = b"", *, reason: str = "", follow: Occurrence | None = None, last: bool = False
+) -> Verdict:
     """The body returned; ``result`` is empty when it returned None."""
-    return Verdict(Kind.END, ExecutionState.COMPLETED, reason, task, body=result, follow=follow)
+    return Verdict(Kind.END, ExecutionState.COMPLETED, reason, task, body=result, follow=follow, last=last)
 
 
-def failed(task: str, error: bytes, *, reason: str = "", follow: Occurrence | None = None) -> Verdict:
+def failed(
+    task: str, error: bytes, *, reason: str = "", follow: Occurrence | None = None, last: bool = False
+) -> Verdict:
     """The body raised, and will not be tried again; its payload is kept as long as its record, for a
     replay.
     """
-    return Verdict(Kind.END, ExecutionState.FAILED, reason, task, body=error, follow=follow)
+    return Verdict(Kind.END, ExecutionState.FAILED, reason, task, body=error, follow=follow, last=last)
 
 
 def cancelled(task: str, *, reason: str = "cancelled", follow: Occurrence | None = None) -> Verdict:

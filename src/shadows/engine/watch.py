@@ -38,7 +38,7 @@ class Watcher:
             ExecutionCancelled: it ended without an outcome.
             ResultUnavailable: nothing is kept of it (any more).
         """
-        async with aclosing(self.records(key)) as records:
+        async with aclosing(self.records(key, run)) as records:
             while True:
                 record = await anext(records)
                 if record is None:
@@ -53,27 +53,34 @@ class Watcher:
                 if not record.state.live:
                     return record
 
-    async def once(self, key: str) -> Record | None:
-        """Return the key's record as of now, with the outcome."""
-        return await self.broker.read(key, Part.RESULT)
+    async def once(self, key: str, run: str) -> Record | None:
+        """Return the record of this run as of now, with the outcome; or that of the run which took its key."""
+        return _of(run, await self.broker.read(key, Part.RESULT, run=run))
 
-    async def records(self, key: str) -> AsyncGenerator[Record | None]:
-        """Yield the key's record now, and whenever it may have changed."""
+    async def records(self, key: str, run: str) -> AsyncGenerator[Record | None]:
+        """Yield the same, now and whenever it may have changed."""
         async with self.event_bus.listen(key) as hints:
             while True:
-                yield await self._read(key)
+                yield _of(run, await self._read(key, run))
                 await _next(hints)
 
-    async def _read(self, key: str) -> Record | None:
+    async def _read(self, key: str, run: str) -> Record | None:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self.patience
         while True:
             try:
-                return await self.broker.read(key, Part.WATCH | Part.RESULT)
+                return await self.broker.read(key, Part.WATCH | Part.RESULT, run=run)
             except BrokerUnavailable:
                 if loop.time() > deadline:
                     raise
                 await asyncio.sleep(LOOK_AGAIN / 4)
+
+
+def _of(run: str, record: Record | None) -> Record | None:
+    """Return the record, unless it only says that the key has gone on: then nothing is kept of this run any more."""
+    if record is None or run in {record.run, record.successor} or not record.occurrence:
+        return record
+    return None
 
 
 async def _next(hints: AsyncIterator[Hint | None]) -> Hint | None:

@@ -199,6 +199,13 @@ class Record:
     result: bytes | None = attrs.field(repr=False, default=None)
     """if asked for: of ended runs that have an outcome"""
 
+    @property
+    def occurrence(self) -> bool:
+        """Whether the broker placed this run by itself, as the next occurrence or for a seed; its id is then
+        ``#`` and a number that was never given before.
+        """
+        return self.run.startswith("#")
+
 
 @attrs.frozen
 class Counts:
@@ -297,7 +304,11 @@ class Broker(Protocol):
 
         END closes the record: state, reason, task, ``ended``; the outcome is stored under the same
         lifetime; waiters are told last.  A failed one keeps its payload.  With a lifetime of 0 nothing
-        remains.  AGAIN places the next attempt, BACK the same one at once; both end ``cancelled`` if that
+        remains.  With ``follow`` the same step gives the key to the next occurrence: a new run at its first
+        attempt, whose id the broker makes (see ``Record.occurrence``).  The record of the run that ended is
+        then kept among the past ones, with its outcome and for the same lifetime (see ``read``); its
+        progress goes, and its watchers hear of its end alone.  A successor, or a cancel that was requested
+        before, drops ``follow``.  AGAIN places the next attempt, BACK the same one at once; both end ``cancelled`` if that
         was requested.  UNKNOWN places it after 1 s, doubling to 60 s, counted, and buries it as
         ``unknown-task`` when that has gone on for ``unknown_task_ttl``.  BURY makes it a dead letter.
 
@@ -324,8 +335,12 @@ class Broker(Protocol):
         """
         ...
 
-    async def read(self, key: str, parts: Part = Part.NOTHING) -> Record | None:
-        """Return what is kept for the key, as of one moment; None if nothing is."""
+    async def read(self, key: str, parts: Part = Part.NOTHING, *, run: str | None = None) -> Record | None:
+        """Return what is kept for the key, as of one moment; None if nothing is.
+
+        With ``run``, when the key's record is another run's or gone: the past record of that run, if its end
+        was followed by the next occurrence and it is still kept.
+        """
         ...
 
     async def survey(self, limit: int) -> Survey:

@@ -80,10 +80,10 @@ class MemoryBroker:
         with self._step():
             return scheduling.cancel(self.store, self.terms, key)
 
-    async def read(self, key: str, parts: Part = Part.NOTHING) -> Record | None:
-        """Return what is kept for the key."""
+    async def read(self, key: str, parts: Part = Part.NOTHING, *, run: str | None = None) -> Record | None:
+        """Return what is kept for the key, or for one run of it."""
         with self._step():
-            return reading.read(self.store, key, parts)
+            return reading.read(self.store, key, parts, run)
 
     async def survey(self, limit: int) -> Survey:
         """Count everything and list what comes first."""

@@ -15,6 +15,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from shadows.adapters.memory.store import Store
     from shadows.core.scheduling import Due
+    from shadows.core.verdict import Occurrence
     from shadows.ports.backend import Terms
 
 MOST_REMEMBERED = 10_000
@@ -29,6 +30,8 @@ class Ending:
     task: str = ""
     result: bytes = attrs.field(default=b"", repr=False)
     letter: str = ""
+    last: bool = False
+    """by the task's own decision"""
 
 
 def resolve(store: Store, due: Due) -> int | None:
@@ -90,11 +93,26 @@ def close(store: Store, terms: Terms, run: Run, ending: Ending) -> None:
     if run.successor is not None:
         _succeed(store, run)
     elif ttl > 0:
+        _stop(store, run, ending)
         _record_end(store, run, ending, ttl)
     else:
+        _stop(store, run, ending)
         del store.runs[run.key]
         remember(store, run.key, run.run)
     announce(store, run, ending.state, run.fence)  # last: whoever wakes now finds the result
+
+
+def perpetuate(store: Store, terms: Terms, run: Run, ending: Ending, follow: Occurrence) -> None:
+    """End a running run and let its key go on to the next occurrence; its record is kept among the past
+    ones.
+    """
+    vacate(store, run)
+    if terms.execution_ttl > 0:
+        _record_end(store, run, ending, terms.execution_ttl)
+        store.past[run.run, run.key] = run
+    name = f"#{run.fence}"
+    begin(store, Run(run.key, name, follow.payload, definition=follow.definition), resolve(store, follow.due))
+    announce(store, run, ending.state, run.fence)
 
 
 def supersede(store: Store, run: Run) -> None:
@@ -142,6 +160,14 @@ def remember(store: Store, key: str, run: str) -> None:
 def is_remembered(store: Store, key: str, run: str) -> bool:
     """Tell whether this run was here a little while ago."""
     return _request(key, run) in store.requests
+
+
+def _stop(store: Store, run: Run, ending: Ending) -> None:
+    """If somebody decided against this run, seeds keep its key alive no more until a worker starts anew."""
+    decided = ending.state is ExecutionState.CANCELLED and ending.reason == "cancelled"
+    schedule = store.schedules.get(run.key)
+    if schedule is not None and (decided or run.cancel_requested or ending.last):
+        schedule.stopped = True
 
 
 def _record_end(store: Store, run: Run, ending: Ending, ttl: int) -> None:

@@ -13,9 +13,13 @@ if TYPE_CHECKING:
     from shadows.ports.broker import DeadLetter
 
 
-def read(store: Store, key: str, parts: Part) -> Record | None:
-    """Return what is kept for the key; with WATCH, publish what happens to it from now on."""
+def read(store: Store, key: str, parts: Part, wanted: str | None) -> Record | None:
+    """Return what is kept for the key, or for its run ``wanted``; with WATCH, publish what happens to it from
+    now on.
+    """
     run = store.runs.get(key)
+    if wanted is not None and (run is None or run.run != wanted):
+        run = store.past.get((wanted, key), run)
     if run is None:
         return None
     if Part.WATCH in parts and run.state.live:

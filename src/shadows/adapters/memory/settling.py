@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import assert_never
 
-from shadows.adapters.memory.moves import Ending, announce, bury, close, place, resolve, supersede, vacate
+from shadows.adapters.memory.moves import Ending, announce, bury, close, perpetuate, place, resolve, supersede, vacate
 from shadows.core.lifecycle import ExecutionState
 from shadows.core.verdict import Kind
 from shadows.ports.broker import Settlement
@@ -30,8 +30,11 @@ def settle(store: Store, terms: Terms, lease: Lease, verdict: Verdict) -> Settle
         return Settlement.SUPERSEDED
     match verdict.kind:
         case Kind.END:
-            ending = Ending(verdict.state, verdict.reason, verdict.task, verdict.body)
-            close(store, terms, run, ending)
+            ending = Ending(verdict.state, verdict.reason, verdict.task, verdict.body, last=verdict.last)
+            if verdict.follow is None or run.cancel_requested or run.successor is not None:
+                close(store, terms, run, ending)
+            else:
+                perpetuate(store, terms, run, ending, verdict.follow)
             return Settlement.SETTLED
         case Kind.BURY:
             return _bury(store, terms, run, verdict, verdict.reason)

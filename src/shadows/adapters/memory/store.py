@@ -62,9 +62,21 @@ class Run:
     cancel_requested: bool = False
     watched: bool = False
     successor: Successor | None = None
+    definition: str = ""
+    """names the schedule that decided when it is due"""
     unknown_since: int | None = None
     """when it first met a worker that does not know its task"""
     progress: dict[str, str] = attrs.field(factory=dict[str, str], repr=False)
+
+
+@attrs.define(eq=False)
+class Schedule:
+    """What is known of a key that seeds keep alive."""
+
+    definitions: list[str] = attrs.field(factory=list[str])
+    """the latest few, the one that was first seen last in front"""
+    stopped: bool = False
+    """somebody decided against its last run"""
 
 
 @attrs.define(eq=False)
@@ -90,6 +102,9 @@ class Store:
     """Everything that is kept under one name, for whoever is inside :meth:`step`."""
 
     runs: dict[str, Run] = attrs.field(factory=dict[str, Run])
+    past: dict[tuple[str, str], Run] = attrs.field(factory=dict[tuple[str, str], Run])
+    """(run, key) -> the record of an ended run whose key has gone on to the next occurrence"""
+    schedules: dict[str, Schedule] = attrs.field(factory=dict[str, Schedule])
     queue: list[tuple[int, bytes]] = attrs.field(factory=list[tuple[int, bytes]])
     """the scheduled calls by due time, then by the bytes of the key; always sorted"""
     ready: OrderedDict[str, Run] = attrs.field(factory=OrderedDict[str, Run])
@@ -114,7 +129,7 @@ class Store:
     """calls that became ready in this step"""
     sooner: bool = False
     """in this step a call was scheduled ahead of all others"""
-    _expiries: list[tuple[int, str]] = attrs.field(factory=list[tuple[int, str]])
+    _expiries: list[tuple[int, str, str]] = attrs.field(factory=list[tuple[int, str, str]])
     _last_number: int = 0
     _last_fence: int = 0
     _lock: threading.Lock = attrs.field(factory=threading.Lock)
@@ -148,7 +163,7 @@ class Store:
     def expire(self, run: Run, ttl: int) -> None:
         """Keep this record for ``ttl`` ms more."""
         run.expires = self.now + ttl
-        heapq.heappush(self._expiries, (run.expires, run.key))
+        heapq.heappush(self._expiries, (run.expires, run.key, run.run))
 
     def due_in(self) -> float | None:
         """Return the seconds until the next scheduled call is due."""
@@ -161,10 +176,12 @@ class Store:
 
     def _prune(self) -> None:
         while self._expiries and self._expiries[0][0] <= self.now:
-            expires, key = heapq.heappop(self._expiries)
-            run = self.runs.get(key)
+            expires, key, name = heapq.heappop(self._expiries)
+            run, past = self.runs.get(key), self.past.get((name, key))
             if run is not None and run.expires == expires:
                 del self.runs[key]
+            if past is not None and past.expires == expires:
+                del self.past[name, key]
         while self.letters and next(iter(self.letters.values())).expires <= self.now:
             self.letters.popitem(last=False)
         while self.requests and self.now - next(iter(self.requests.values())) >= REMEMBERED:

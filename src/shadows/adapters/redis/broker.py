@@ -183,8 +183,10 @@ class RedisBroker:
         (word,) = await self.scripts.run("cancel", encode(key))
         return Cancellation(word.decode())
 
-    async def read(self, key: str, parts: Part = Part.NOTHING) -> Record | None:
-        wanted = [int(part in parts) for part in (Part.WATCH, Part.PAYLOAD, Part.RESULT)]
+    async def read(self, key: str, parts: Part = Part.NOTHING, *, run: str | None = None) -> Record | None:
+        wanted: list[Value] = [int(part in parts) for part in (Part.WATCH, Part.PAYLOAD, Part.RESULT)]
+        if run is not None:
+            wanted.append(run)
         return answers.record(key, await self.scripts.run("read", encode(key), *wanted))
 
     async def survey(self, limit: int) -> Survey:
@@ -254,14 +256,23 @@ class RedisBroker:
                 verdict.attempt,
                 lease.deliveries,
                 verdict.body,
+                _follow(verdict),
             )
         return tuple(arguments)
 
 
-def _due(due: Due) -> Value:
+def _due(due: Due) -> int | str:
     if due.at is not None:
         return due.at
     return "" if due.after is None else f"+{due.after}"
+
+
+def _follow(verdict: Verdict) -> Value:
+    """What comes after a run that ended, as one argument: nearly always nothing."""
+    following = verdict.follow
+    if following is None:
+        return "-" if verdict.last else ""
+    return f"{_due(following.due)} {following.definition} ".encode() + following.payload
 
 
 def _order(order: Order) -> tuple[Value, ...]:

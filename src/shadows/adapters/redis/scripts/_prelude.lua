@@ -8,6 +8,7 @@ local TTL, DEAD_TTL, DEAD_MAX = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(A
 local queue, bell, dead_letters, strangers = base .. 'queue', base .. '!bell', base .. '!dead', base .. '!unknown'
 local fences, requests, workers = base .. '!fence', base .. '!requests', base .. 'workers'
 local runs, results, successors, reports = base .. 'runs:', base .. 'results:', base .. '!next:', base .. '!progress:'
+local past, schedules = base .. '!past:', base .. '!schedules'
 local GROUP, SMALL, BELL_MAX, BELL_TTL = 'workers', 64, 64, 60000
 local REMEMBER, REMEMBER_MAX = 60000, 10000
 local LIVE = { scheduled = true, queued = true, running = true, parked = true }
@@ -192,8 +193,18 @@ local function succeed(key, record)
   place(key, record, tonumber(found[1]), 1, found[3], unpack(more))
 end
 
+-- Where the record of an ended run lies when its key has gone on to the next occurrence; a run's id holds no colon.
+local function past_of(run, key) return past .. (run or '') .. ':' .. key end
+
+-- Somebody decided against this run: if seeds keep its key alive, they do so no more until a worker starts anew.
+local function stop(key)
+  local known = try('HEXISTS', schedules, 'seen:' .. key)
+  if not failed(known) and known == 1 then call('HSET', schedules, 'stopped:' .. key, 1) end
+end
+
 -- End a run: `marks` are the last fields of its record, `result` its outcome ('' for none).  A successor takes the key at once.
 local function close(key, record, seen, state, ttl, result, marks)
+  if seen.cancel and not seen.successor then stop(key) end
   if seen.successor then
     remember(seen.run, key)
     succeed(key, record)

@@ -26,7 +26,7 @@ local function cancel(first)
   end
   displace(key, record, state)
   call('HDEL', record, 'id', 'payload', 'unknown')
-  close(key, record, { run = run, watched = watched, reported = reported }, 'cancelled', TTL, '', { 'reason', 'cancelled' })
+  close(key, record, { run = run, cancel = 1, watched = watched, reported = reported }, 'cancelled', TTL, '', { 'reason', 'cancelled' })
   finish()
   return { 'cancelled' }
 end

@@ -1,7 +1,18 @@
--- read: key, '1' to watch, '1' for the payload, '1' for the result.
+-- read: key, '1' to watch, '1' for the payload, '1' for the result; then, if a run is meant, that run.
 -- Returns an empty list, or {state, run, attempt, due, fence, worker, started, ended, task, reason, deliveries, cancel, successor,
 -- payload, result}; '' stands for none, and 0 or 1 before the payload and the result say whether there is one.
 -- Guarantee: one moment's truth; `watch` asks for this record's events in the same step, so no end falls between reading and listening.
+-- Of a run that another one has followed it is the run's own record, as long as that is kept.
+-- A run that has ended and was followed by its next occurrence has its record among the past ones.
+local function read_past(run, key, payload, result)
+  local found = try('HMGET', past_of(run, key), 'state', 'attempt', 'fence', 'worker', 'started', 'ended', 'task', 'reason', 'payload', 'result')
+  if failed(found) or not found[1] then return nil end
+  local state, attempt, fence, worker, started, ended, task, reason = unpack(found, 1, 8)
+  payload, result = payload and found[9], result and found[10]
+  return { state, run, attempt or 1, '', fence or '', worker or '', started or '', ended or '', task or '', reason or '',
+    0, '', 0, '', payload and 1 or 0, payload or '', result and 1 or 0, result or '' }
+end
+
 -- The payload of a dead letter lies with it.
 local function payload_of_letter(id)
   local letter = try('XRANGE', dead_letters, id, id)
@@ -20,6 +31,11 @@ local function read(first)
     'cancel', 'successor', 'payload', 'lost', 'letter')
   if failed(found) then return record end
   local state, run, attempt, id, fence, worker, started, ended, task, reason, cancel, successor, payload, lost, letter = unpack(found, 1, 15)
+  local wanted = ARGV[first + 4]
+  if wanted and not (state and (run or '') == wanted) then
+    local kept = read_past(wanted, key, ARGV[first + 2] == '1', ARGV[first + 3] == '1')
+    if kept then return kept end
+  end
   if not state then return {} end
   local due, deliveries, result = '', 0, nil
   if state == 'queued' or state == 'running' then

@@ -1,7 +1,10 @@
--- settle: holder, unknown task ttl ms, then key, id, fence, kind, state, reason, task, due, attempt, deliveries, body for each lease.
+-- settle: holder, unknown task ttl ms, then key, id, fence, kind, state, reason, task, due, attempt, deliveries, body,
+--   follow for each lease.  follow is '' for nothing, '-' if the run is the last by its own decision, else 'due definition payload' of
+--   the next occurrence.
 -- Returns a word (settled, cancelled, buried, superseded, broken) for each.
--- Guarantee: each lease counts once, and what follows from it (record, result, next attempt, successor, message) is one step.
-local SETTLED = 11
+-- Guarantee: each lease counts once, and what follows from it (record, result, next attempt or occurrence, successor,
+--   message) is one step.
+local SETTLED = 12
 
 local function holds(holder, id)
   if is_finished[id] then return false end
@@ -22,11 +25,36 @@ local function place_again(key, record, due, attempt, body, ...)
   place(key, record, due, attempt, body, ...)
 end
 
-local function end_run(key, record, seen, id, state, reason, task, attempt, body)
-  if state == 'failed' and TTL > 0 and not seen.successor then keep_payload(key, record, id, TTL) end
+-- The key goes on to its next occurrence.  Who has a handle on the run that ended still finds its record, among the past ones.
+local function perpetuate(key, record, seen, id, state, body, marks, follow)
+  local due, definition, payload = string.match(follow, '^(%S*) (%S*) (.*)$')
+  remember(seen.run, key)
+  if TTL > 0 then
+    local gone = past_of(seen.run, key)
+    if failed(try('RENAME', record, gone)) then call('DEL', gone) end
+    if body ~= '' then marks[#marks + 1], marks[#marks + 2] = 'result', body end
+    local entry = state == 'failed' and call('XRANGE', stream, id, id)[1]
+    if entry and entry[2][10] then marks[#marks + 1], marks[#marks + 2] = 'payload', entry[2][10] end
+    call('HSET', gone, 'state', state, 'ended', now(), unpack(marks))
+    call('PEXPIRE', gone, TTL)
+  end
+  wipe(key, record)
+  local fields = { 'run', '#' .. seen.fence }
+  if definition ~= '' then fields[3], fields[4] = 'definition', definition end
+  place(key, record, resolve(due), 1, payload, unpack(fields))
+  announce(key, state, seen.watched, seen.fence)
+  return 'settled'
+end
+
+local function end_run(key, record, seen, id, state, reason, task, attempt, body, follow)
   local marks = { 'task', task }
   if reason ~= '' then marks[3], marks[4] = 'reason', reason end
   if tonumber(attempt) > 1 then marks[#marks + 1], marks[#marks + 2] = 'attempt', attempt end
+  if follow ~= '' and follow ~= '-' and not seen.cancel and not seen.successor then
+    return perpetuate(key, record, seen, id, state, body, marks, follow)
+  end
+  if follow == '-' or (state == 'cancelled' and reason == 'cancelled') then seen.cancel = 1 end
+  if state == 'failed' and TTL > 0 and not seen.successor then keep_payload(key, record, id, TTL) end
   close(key, record, seen, state, TTL, body, marks)
   return 'settled'
 end
@@ -47,7 +75,7 @@ local function put_back(key, record, seen, attempt, deliveries, body, patience)
   return 'settled'
 end
 
-local function settle_one(holder, patience, key, id, fence, kind, state, reason, task, due, attempt, deliveries, body)
+local function settle_one(holder, patience, key, id, fence, kind, state, reason, task, due, attempt, deliveries, body, follow)
   local record = runs .. key
   local found = try('HMGET', record, 'id', 'state', 'fence', 'run', 'cancel', 'watched', 'successor', 'reported', 'unknown')
   if failed(found) then
@@ -62,9 +90,9 @@ local function settle_one(holder, patience, key, id, fence, kind, state, reason,
     if not holds(holder, id) then return 'superseded' end
     successor = recall(key)
   end
-  local seen = { fence = fence, run = run, watched = watched, successor = successor, reported = reported, unknown = unknown }
+  local seen = { fence = fence, run = run, cancel = cancel, watched = watched, successor = successor, reported = reported, unknown = unknown }
   forget(id)
-  if kind == 'end' then return end_run(key, record, seen, id, state, reason, task, attempt, body) end
+  if kind == 'end' then return end_run(key, record, seen, id, state, reason, task, attempt, body, follow) end
   if kind == 'bury' then
     return give_up(key, record, seen, reason, attempt, deliveries - 1, body) and 'buried' or 'broken'
   end
