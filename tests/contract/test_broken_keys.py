@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from shadows.core.scheduling import AT_ONCE
+from shadows.core.scheduling import AT_ONCE, Due
 from shadows.core.verdict import Occurrence, completed
 from shadows.errors import BrokenKey
 from shadows.ports.broker import Order, Part
+from shadows.ports.seeding import Seed
 from tests.contract.acts import (
     LEASE,
     back,
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from tests.contract.harness import ServerHarness
 
 BIG = b"x" * 65
+SEEDED = ("seeded", "ended", "running", "chained", "new")
 FOLLOWED = completed("task", b"result", follow=Occurrence(BIG, AT_ONCE))
 
 
@@ -51,7 +53,7 @@ def overwrite(real: ServerHarness, suffix: str) -> None:
         real.ask("SET", real.key(suffix), "junk")
 
 
-SHARED = ["stream", "queue", "workers", "strikes", "!fence", "!bell", "!dead", "!unknown", "!requests"]
+SHARED = ["stream", "queue", "workers", "strikes", "!fence", "!bell", "!dead", "!unknown", "!requests", "!schedules"]
 HOLDERS = ["!inbox:{}", "worker-tasks:{}"]
 RECORDS = [
     *(
@@ -63,6 +65,7 @@ RECORDS = [
     *("!next:followed", "!next:running", "!next:scheduled"),
     *("!progress:running", "!progress:followed", "!progress:scheduled"),
     *("!past:chained:chained", "!past:later:later", "later", "results:later"),
+    *("runs:seeded", "seeded", "results:seeded", "!past:ended:ended"),
 ]
 
 
@@ -100,6 +103,7 @@ class Scene:
         await broker.cancel("cancelled")
         await settle(broker, self.who, self.leases["chained"], FOLLOWED)
         await place(broker, call("scheduled", BIG, after=1), call("queued", BIG))
+        await broker.seed([Seed("seeded", BIG, Due(after=9_000), "d1")], restart=True)
         await self.real.pass_time(1)
 
     def verbs(self) -> dict[str, Callable[[], Awaitable[Any]]]:
@@ -127,7 +131,9 @@ class Scene:
             "again": lambda: place(broker, call("ended", run="new"), repeated=True),
             "replace": lambda: place(broker, *(instead(key, BIG, after=9) for key in ["queued", "ended", "running"])),
             "settle": lambda: broker.settle(self.who, self.outcomes()),
+            "seed": lambda: broker.seed([Seed(key, BIG, AT_ONCE, "d2") for key in SEEDED], restart=True),
             "cancel": lambda: broker.cancel("scheduled"),
+            "cancel seeded": lambda: broker.cancel("seeded"),
             "cancel running": lambda: broker.cancel("spare"),
             "turn": lambda: broker.turn([(held["spare"], retry(held["spare"]))], Order(self.who, 10, sweep="-")),
             "clear": broker.clear,
@@ -173,10 +179,11 @@ async def test_whatever_lies_at_one_of_our_keys_no_verb_breaks(real: ServerHarne
     [
         *(
             (verb, suffix)
-            for verb in ("schedule", "claim", "settle", "turn", "cancel", "survey", "clear")
+            for verb in ("schedule", "seed", "claim", "settle", "turn", "cancel", "survey", "clear")
             for suffix in ("stream", "queue")
         ),
-        *((verb, "!fence") for verb in ("claim", "turn")),
+        *((verb, "!fence") for verb in ("seed", "claim", "turn")),
+        ("seed", "!schedules"),
         *((verb, "!dead") for verb in ("bury", "dead")),
         ("roster", "workers"),
         ("check_in", "workers"),
@@ -192,6 +199,7 @@ async def test_a_verb_that_cannot_do_without_a_key_names_it(real: ServerHarness,
     lease = scene.leases["running"]
     asks: dict[str, Callable[[], Awaitable[Any]]] = {
         "schedule": lambda: place(scene.broker, call("new")),
+        "seed": lambda: scene.broker.seed([Seed("new", BIG, AT_ONCE, "d1")], restart=False),
         "claim": lambda: claim(scene.broker, scene.who),
         "settle": lambda: settle(scene.broker, scene.who, lease, done()),
         "turn": lambda: scene.broker.turn([(lease, done())], Order(scene.who, 10)),

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from shadows.core.scheduling import AT_ONCE
 from shadows.ports.broker import Order
+from shadows.ports.seeding import Seed
 from tests.contract.acts import LEASE, call, claim, done, keys, place, settle, sweep, take, take_one, worker
-from tests.contract.test_broken_keys import Scene
+from tests.contract.test_broken_keys import FOLLOWED, Scene
 
 if TYPE_CHECKING:
     from tests.contract.harness import ServerHarness
@@ -209,6 +211,8 @@ async def test_no_verb_does_more_where_more_waits(real: ServerHarness) -> None:
             "sweep": claim(broker, who, 10, sweep="-"),
             "known": claim(broker, who, 10, known=tuple(lease.token for lease in held)),
             "settle": broker.settle(who, [(held[0], done())]),
+            "follow": broker.settle(who, [(held[3], FOLLOWED)]),
+            "seed": broker.seed([Seed(key, b"", AT_ONCE, "d") for key in ("q2", "s2", "r2", "seeded")], restart=True),
             "turn": broker.turn([(held[1], done())], Order(who, 10, sweep="-")),
             "cancel": broker.cancel("q100"),
             "cancel later": broker.cancel("s100"),

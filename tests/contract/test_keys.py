@@ -15,7 +15,7 @@ STRANGE = [
     "stream", "queue", "workers", "strikes", "runs", "results", "concurrency", "worker-tasks", "-",
     "runs:x", "results:x", "worker-tasks:x", "concurrency:x", "runs:runs:x", "x", "stream:", "stream:x", ":", ":x",
     "!fence", "!bell", "!dead", "!unknown", "!requests", "!next:x", "!progress:x", "!inbox:x", "!clock", "!",
-    "%73tream", "%2573tream", "%", "%%", "%21fence", "%0A", "%00",
+    "!past:x:x", "!schedules", "%73tream", "%2573tream", "%", "%%", "%21fence", "%0A", "%00",
     "a:b", "a:b:c", "{x}", "{x", "}x{", "{}", "*", "?", "[a-z]", "\\*", "a*", "a b", " ", "\t",
     "\0", "a\0b", "\n", "a\r\nb", "\r\n", "\x7f", "\x85", "\u2028",
     "\u00e9", "e\u0301", "😀", "日本語", "\u202e", "\ufeff",

@@ -26,6 +26,7 @@ from shadows.core.scheduling import AT_ONCE, Due
 from shadows.core.verdict import Occurrence
 from shadows.ports.backend import Terms
 from shadows.ports.broker import Claim, Entry, Lease, OnLive, Order, Part, Record
+from shadows.ports.seeding import Seed
 from tests.contract.harness import MemoryHarness, ServerHarness
 
 type Draw = Callable[[st.SearchStrategy[Any]], Any]
@@ -48,6 +49,7 @@ KEYS = ("!c", "a", "b")
 RUNS = ("", "1", "2", "3")
 HOLDERS = tuple(Holder(name, f"{name}@{name}:{ms}", ms) for name, ms in (("x", 30_500), ("y", 30_500), ("z", 5_500)))
 """No sum of whole seconds comes near these lengths: a server's leases also age while the test runs."""
+RESTARTS = (False, False, False, True)
 EVERYTHING = Part.PAYLOAD | Part.RESULT
 
 keys = st.sampled_from(KEYS)
@@ -55,8 +57,10 @@ holders = st.sampled_from(HOLDERS)
 payloads = st.one_of(st.binary(max_size=4), st.sampled_from([b"x" * 64, b"y" * 65, b"\0" * 300]))
 dues = st.sampled_from([AT_ONCE, AT_ONCE, Due(after=10_000), Due(after=60_000), Due(at=0), Due(at=25_000)])
 entries = st.builds(Entry, keys, payloads, dues, st.sampled_from(RUNS), st.sampled_from(OnLive))
-kinds = st.sampled_from(["completed", "failed", "cancelled", "again", "again", "back", "unknown", "dead"])
+kinds = st.sampled_from(["completed", "failed", "cancelled", "last", "again", "again", "back", "unknown", "dead"])
 follows = st.one_of(st.none(), st.none(), st.builds(Occurrence, payloads, dues, st.sampled_from(["", "d1", "d2"])))
+definitions = st.sampled_from(["d1", "d2", "d3"])
+seeds = st.builds(Seed, keys, payloads, dues, definitions)
 outcomes = st.tuples(
     kinds, payloads, st.sampled_from([AT_ONCE, Due(after=10_000)]), st.sampled_from(["", "word"]), follows
 )
@@ -67,7 +71,7 @@ limits = st.integers(0, 4)
 sweeps = st.sampled_from(["", "-"])
 STEPS_OF_A_HISTORY = [
     *["schedule", "start", "start", "claim", "redeliver", "recover", "settle", "settle", "settle", "turn", "turn"],
-    *["renew", "report", "cancel", "cancel", "clear", "pass_time", "check_in", "check_out"],
+    *["renew", "report", "cancel", "cancel", "clear", "seed", "seed", "pass_time", "check_in", "check_out"],
 ]
 
 
@@ -83,6 +87,7 @@ class Pair:
 def outcome(lease: Lease, kind: str, body: bytes, due: Due, reason: str, follow: Occurrence | None) -> Verdict:
     """Return what has become of a lease."""
     made: dict[str, Callable[[], Verdict]] = {
+        "last": lambda: verdict.completed("task", body, last=True),
         "completed": lambda: verdict.completed("task", body, reason=reason, follow=follow),
         "failed": lambda: verdict.failed("task", body, reason=reason, follow=follow),
         "cancelled": lambda: verdict.cancelled("task", reason=reason or "cancelled", follow=follow),
@@ -155,6 +160,11 @@ class SameAnswers(RuleBasedStateMachine):
     def dated(self, due: Due) -> Due:
         """Instants count from the beginning of the history."""
         return due if due.at is None else Due(at=self.began + due.at)
+
+    def seed(self, draw: Draw) -> None:
+        drawn = draw(st.lists(seeds, min_size=1, max_size=3))
+        batch = [attrs.evolve(one, due=self.dated(one.due)) for one in drawn]
+        self.ran.update(f"seed {word}" for word in self.same("seed", batch, restart=draw(st.sampled_from(RESTARTS))))
 
     def claim(self, draw: Draw) -> None:
         order = Order(draw(holders), draw(limits), draw(st.sampled_from([1, 2, 5])), draw(sweeps))
@@ -291,13 +301,20 @@ class SameAnswers(RuleBasedStateMachine):
             assert self.without_time(real) == self.without_time(model)
             assert self.wait(self.server.broker.progress(key)) == self.wait(self.model.broker.progress(key))
             self.states[key] = None if real is None else real.state
-            if real is not None and real.run not in self.runs[key]:
-                self.runs[key].append(real.run)
-            for run in [*RUNS, *self.runs[key][-3:]]:
+            self.past_records_are_the_same(key, real.run if real else None)
+
+    def past_records_are_the_same(self, key: str, current: str | None) -> None:
+        """Look for the few runs that had this key before."""
+        before = self.runs[key]
+        for run in before:
+            if run != current:
                 real = self.wait(self.server.broker.read(key, EVERYTHING, run=run))
-                model = self.wait(self.model.broker.read(key, EVERYTHING, run=run))
-                assert self.without_time(real) == self.without_time(model)
-                self.ran["past"] += real is not None and real.run == run and not real.state.live
+                assert self.without_time(real) == self.without_time(
+                    self.wait(self.model.broker.read(key, EVERYTHING, run=run))
+                )
+                self.ran["past"] += real is not None and real.run == run
+        if current is not None and current not in before:
+            self.runs[key] = [*before, current][-3:]
 
     def lists_are_the_same(self) -> None:
         real, model = self.wait(self.server.broker.survey(10)), self.wait(self.model.broker.survey(10))
@@ -334,7 +351,8 @@ def shown(record: Record) -> Record:
 
 MUST_HAPPEN = {
     *STEPS_OF_A_HISTORY, "redelivered",
-    "past", "settled", "superseded", "buried", "cancelled", "requested", "not_live",
+    "seed seeded", "seed live", "seed changed", "seed older", "seed cancelled", "past",
+    "settled", "superseded", "buried", "cancelled", "requested", "not_live",
 }  # fmt: skip
 
 

@@ -35,14 +35,18 @@ ENDED = frozenset({_S.COMPLETED, _S.FAILED, _S.CANCELLED})
 
 TRANSITIONS: dict[tuple[ExecutionState | None, str], frozenset[ExecutionState]] = {
     (None, "schedule"): frozenset({_S.SCHEDULED, _S.QUEUED}),
+    (None, "seed"): frozenset({_S.SCHEDULED, _S.QUEUED}),
     (_S.SCHEDULED, "promote"): frozenset({_S.QUEUED}),
     (_S.SCHEDULED, "replace"): frozenset({_S.SCHEDULED, _S.QUEUED}),
+    (_S.SCHEDULED, "seed"): frozenset({_S.SCHEDULED, _S.QUEUED}),
     (_S.SCHEDULED, "cancel"): frozenset({_S.CANCELLED}),
     (_S.QUEUED, "claim"): frozenset({_S.RUNNING, _S.CANCELLED}),
     (_S.QUEUED, "replace"): frozenset({_S.SCHEDULED, _S.QUEUED}),
+    (_S.QUEUED, "seed"): frozenset({_S.SCHEDULED, _S.QUEUED}),
     (_S.QUEUED, "cancel"): frozenset({_S.CANCELLED}),
     (_S.PARKED, "wake"): frozenset({_S.QUEUED}),
     (_S.PARKED, "replace"): frozenset({_S.SCHEDULED, _S.QUEUED}),
+    (_S.PARKED, "seed"): frozenset({_S.SCHEDULED, _S.QUEUED}),
     (_S.PARKED, "cancel"): frozenset({_S.CANCELLED}),
     (_S.RUNNING, "claim"): frozenset({_S.RUNNING, _S.FAILED, _S.CANCELLED}),
     (_S.RUNNING, "admit"): frozenset({_S.RUNNING, _S.PARKED, _S.SCHEDULED, _S.CANCELLED}),
@@ -52,10 +56,14 @@ TRANSITIONS: dict[tuple[ExecutionState | None, str], frozenset[ExecutionState]] 
     (_S.COMPLETED, "schedule"): frozenset({_S.SCHEDULED, _S.QUEUED}),
     (_S.FAILED, "schedule"): frozenset({_S.SCHEDULED, _S.QUEUED}),
     (_S.CANCELLED, "schedule"): frozenset({_S.SCHEDULED, _S.QUEUED}),
+    (_S.COMPLETED, "seed"): frozenset({_S.SCHEDULED, _S.QUEUED}),
+    (_S.FAILED, "seed"): frozenset({_S.SCHEDULED, _S.QUEUED}),
+    (_S.CANCELLED, "seed"): frozenset({_S.SCHEDULED, _S.QUEUED}),
 }
 """For each state and verb, the states that may follow.  A pair that is not listed cannot happen.
 
-``schedule`` of a live key is not listed: it changes nothing.  ``claim`` of a running call is a redelivery.
+``schedule`` of a live key is not listed: it changes nothing; ``seed`` of a waiting one may change its time.
+``claim`` of a running call is a redelivery.
 """
 
 

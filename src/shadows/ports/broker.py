@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from shadows.core.holder import Holder
     from shadows.core.lifecycle import ExecutionState
     from shadows.core.verdict import Verdict
+    from shadows.ports.seeding import Seed, Seeding
 
 BATCH = 200
 """The most calls that one script handles; adapters split larger batches, which are then not one step as a
@@ -270,6 +271,20 @@ class Broker(Protocol):
         """
         ...
 
+    async def seed(self, seeds: Sequence[Seed], *, restart: bool) -> list[Seeding]:
+        """Make sure that something waits or runs under each key.
+
+        Where nothing is live, the call is placed: a new run, whose id the broker makes; the record of an
+        ended run of the key is then kept among the past ones (see ``read``).  But not if somebody, or the
+        task, decided against its last run (it was cancelled, or its cancel requested, or its verdict was
+        ``last``) and nothing was live there since, unless ``restart``.
+
+        What is live is left as it is, except that a call which has not begun and was placed under a definition
+        gets the due and the payload of a seed with a newer one, in one step.  Of the definitions of a key the
+        newest is the one that was first seen last; the broker remembers the latest few.
+        """
+        ...
+
     async def claim(self, order: Order, *, patience: float = 0) -> Claim:
         """Move what is due to the ready calls (a bounded step), then lease up to ``order.limit`` calls to
         the holder.
@@ -308,8 +323,8 @@ class Broker(Protocol):
         attempt, whose id the broker makes (see ``Record.occurrence``).  The record of the run that ended is
         then kept among the past ones, with its outcome and for the same lifetime (see ``read``); its
         progress goes, and its watchers hear of its end alone.  A successor, or a cancel that was requested
-        before, drops ``follow``.  AGAIN places the next attempt, BACK the same one at once; both end ``cancelled`` if that
-        was requested.  UNKNOWN places it after 1 s, doubling to 60 s, counted, and buries it as
+        before, drops ``follow``.  AGAIN places the next attempt, BACK the same one at once; both end
+        ``cancelled`` if that was requested.  UNKNOWN places it after 1 s, doubling to 60 s, counted, and buries it as
         ``unknown-task`` when that has gone on for ``unknown_task_ttl``.  BURY makes it a dead letter.
 
         When the call has a successor, that is placed in the same step, whatever the verdict; a next attempt

@@ -6,7 +6,7 @@ import asyncio
 
 import attrs
 
-from shadows.adapters.memory import claiming, reading, scheduling, settling
+from shadows.adapters.memory import claiming, reading, scheduling, seeding, settling
 from shadows.adapters.memory.bells import Sleeper
 from shadows.ports.broker import Part
 
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         Settlement,
         Survey,
     )
+    from shadows.ports.seeding import Seed, Seeding
 
 
 @attrs.frozen
@@ -45,6 +46,11 @@ class MemoryBroker:
         """Place each entry, in order."""
         with self._step():
             return [scheduling.schedule(self.store, entry, repeated=repeated) for entry in entries]
+
+    async def seed(self, seeds: Sequence[Seed], *, restart: bool) -> list[Seeding]:
+        """Keep the calls of automatic tasks alive."""
+        with self._step():
+            return [seeding.seed(self.store, one, restart=restart) for one in seeds]
 
     async def claim(self, order: Order, *, patience: float = 0) -> Claim:
         """Wait, if there is patience and nothing to do; then lease calls to the holder."""

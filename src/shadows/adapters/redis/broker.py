@@ -28,6 +28,7 @@ from shadows.ports.broker import (
     Settlement,
     Survey,
 )
+from shadows.ports.seeding import Seeding
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from shadows.core.scheduling import Due
     from shadows.core.verdict import Verdict
     from shadows.ports.backend import Terms
+    from shadows.ports.seeding import Seed
 
 _INBOX_TTL: Final = 60_000
 
@@ -140,6 +142,15 @@ class RedisBroker:
                 Placement(Placed(word.decode()), run.decode()) for word, run in zip(words, words, strict=True)
             ]
         return placements
+
+    async def seed(self, seeds: Sequence[Seed], *, restart: bool) -> list[Seeding]:
+        batches: list[tuple[Value, ...]] = []
+        for start in range(0, len(seeds), BATCH):
+            arguments: list[Value] = [int(restart)]
+            for one in seeds[start : start + BATCH]:
+                arguments += (encode(one.key), _due(one.due), one.definition, one.payload)
+            batches.append(tuple(arguments))
+        return [Seeding(word.decode()) for words in await self.scripts.run_all("seed", batches) for word in words]
 
     async def claim(self, order: Order, *, patience: float = 0) -> Claim:
         if patience <= 0:

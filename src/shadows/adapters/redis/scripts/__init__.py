@@ -7,6 +7,7 @@ from importlib.resources import files
 
 _VERBS: dict[str, tuple[str, ...]] = {
     "schedule": ("schedule",),
+    "seed": ("seed",),
     "claim": ("claim",),
     "settle": ("settle",),
     "turn": ("settle", "claim", "turn"),

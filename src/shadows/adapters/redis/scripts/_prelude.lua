@@ -32,6 +32,11 @@ local function overwritten()
   if failed(try('ZCARD', queue)) then return queue end
 end
 
+local function no_fences()
+  local last = try('GET', fences)
+  if failed(last) or (last and not tonumber(last)) then return fences end
+end
+
 -- Tell those who asked to hear of this record.
 local function announce(key, what, watched, fence)
   if watched then call('PUBLISH', base .. '!events:' .. key, table.concat({ what, fence or '', now() }, ' ')) end
@@ -239,6 +244,11 @@ local function displace(key, record, state)
     call('DEL', base .. key)
   end
   if stranger then try('SREM', strangers, key) end
+end
+
+-- Somebody deleted the message: nobody will ever run or end that call.
+local function is_stranded(state, id)
+  return (state == 'queued' or state == 'running') and not (id and call('XRANGE', stream, id, id)[1])
 end
 
 -- Whether these bytes are text: UTF-8 sequences are put aside one kind after another, and nothing else may be left.

@@ -170,11 +170,6 @@ local function read_inbox(holder)
   return failed(messages) and {} or messages
 end
 
-local function no_fences()
-  local last = try('GET', fences)
-  if failed(last) or (last and not tonumber(last)) then return fences end
-end
-
 local function claim(first)
   local holder, limit, most, cursor, horizon = ARGV[first], tonumber(ARGV[first + 1]), tonumber(ARGV[first + 2]), ARGV[first + 3], ARGV[first + 4]
   local wrong = overwritten() or no_fences()

@@ -3,16 +3,6 @@
 -- payload, result}; '' stands for none, and 0 or 1 before the payload and the result say whether there is one.
 -- Guarantee: one moment's truth; `watch` asks for this record's events in the same step, so no end falls between reading and listening.
 -- Of a run that another one has followed it is the run's own record, as long as that is kept.
--- A run that has ended and was followed by its next occurrence has its record among the past ones.
-local function read_past(run, key, payload, result)
-  local found = try('HMGET', past_of(run, key), 'state', 'attempt', 'fence', 'worker', 'started', 'ended', 'task', 'reason', 'payload', 'result')
-  if failed(found) or not found[1] then return nil end
-  local state, attempt, fence, worker, started, ended, task, reason = unpack(found, 1, 8)
-  payload, result = payload and found[9], result and found[10]
-  return { state, run, attempt or 1, '', fence or '', worker or '', started or '', ended or '', task or '', reason or '',
-    0, '', 0, '', payload and 1 or 0, payload or '', result and 1 or 0, result or '' }
-end
-
 -- The payload of a dead letter lies with it.
 local function payload_of_letter(id)
   local letter = try('XRANGE', dead_letters, id, id)
@@ -20,6 +10,17 @@ local function payload_of_letter(id)
   for i = 1, #fields, 2 do
     if fields[i] == 'payload' then return fields[i + 1] end
   end
+end
+
+-- A run whose key went on by itself has its record among the past ones.
+local function read_past(run, key, payload, result)
+  local found = try('HMGET', past_of(run, key), 'state', 'attempt', 'fence', 'worker', 'started', 'ended', 'task', 'reason', 'payload', 'result',
+    'letter', 'cancel')
+  if failed(found) or not found[1] then return nil end
+  local state, attempt, fence, worker, started, ended, task, reason = unpack(found, 1, 8)
+  payload, result = payload and (found[11] and payload_of_letter(found[11]) or found[9]), result and found[10]
+  return { state, run, attempt or 1, '', fence or '', worker or '', started or '', ended or '', task or '', reason or '',
+    0, found[12] or '', 0, '', payload and 1 or 0, payload or '', result and 1 or 0, result or '' }
 end
 
 local function read(first)

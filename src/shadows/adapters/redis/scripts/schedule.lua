@@ -1,11 +1,6 @@
 -- schedule: '1' if these entries may have been sent before; then key, keep|replace, due, run, payload for each entry.
 -- Returns a word (scheduled, already, broken) and the run that now has the key for each entry.
 -- Guarantee: for each key the look and the placement are one step; a live key is untouched unless it is replaced.
--- Somebody deleted the message: nobody will ever run or end that call.
-local function is_stranded(state, id)
-  return (state == 'queued' or state == 'running') and not (id and call('XRANGE', stream, id, id)[1])
-end
-
 local function schedule_one(repeated, key, on_live, due, run, payload)
   local record = runs .. key
   local found = try('HMGET', record, 'state', 'run', 'cancel', 'watched', 'successor', 'id')
