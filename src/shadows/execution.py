@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import aclosing
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, cast
 
 import attrs
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from shadows.engine.outcomes import Outcomes
     from shadows.engine.watch import Watcher
     from shadows.ports.broker import Record
+    from shadows.ports.clock import Clock
 
 
 @attrs.frozen
@@ -47,6 +48,7 @@ class Access:
 
     watcher: Watcher
     outcomes: Outcomes
+    clock: Clock
     keeps_records: bool
 
 
@@ -109,7 +111,7 @@ class Execution[R]:
             msg = f"the result of {self.key!r} is not kept: this shadow has execution_ttl=0"
             raise ResultUnavailable(msg)
         try:
-            async with asyncio.timeout(_seconds(timeout, deadline)):
+            async with asyncio.timeout(_seconds(timeout, deadline, self._access.clock)):
                 if self._run is None:
                     await self.sync()
                 record = await self._access.watcher.end_of(self.key, self._run or "")
@@ -211,7 +213,7 @@ class Execution[R]:
             self.disposition = Disposition.SUPERSEDED
 
 
-def _seconds(timeout: timedelta | float | None, deadline: datetime | None) -> float | None:
+def _seconds(timeout: timedelta | float | None, deadline: datetime | None, clock: Clock) -> float | None:
     if timeout is not None and deadline is not None:
         msg = "give timeout or deadline, not both"
         raise ConfigurationError(msg)
@@ -219,5 +221,5 @@ def _seconds(timeout: timedelta | float | None, deadline: datetime | None) -> fl
         if deadline.utcoffset() is None:
             msg = f"deadline={deadline!r} is naive; use a timezone-aware datetime"
             raise ConfigurationError(msg)
-        return max(0.0, (deadline - datetime.now(UTC)).total_seconds())
+        return max(0.0, (deadline - clock.now()).total_seconds())
     return None if timeout is None else duration(timeout, option="timeout", zero=True).total_seconds()

@@ -104,7 +104,7 @@ class Shadow:
             "strict_when": strict_when,
         }
         self._options = shadow_options(explicit, os.environ)
-        self._connection = Connection(self._options.url, self._options.name, connection_pool, credential_provider)
+        self._connection = Connection(self._options.url, self.name, connection_pool, credential_provider)
         codec: Codec = CloudpickleCodec()
         self._codecs: dict[str, Codec] = {codec.id: codec}
         self._registry = Registry()
@@ -148,7 +148,7 @@ class Shadow:
         deadline = self._options.add_deadline.total_seconds()
         outcomes = Outcomes(self._calls.codec, self._codecs, self._options.max_result)
         watcher = Watcher(backend.broker, backend.event_bus, deadline)
-        access = Access(watcher, outcomes, keeps_records=terms.execution_ttl > 0)
+        access = Access(watcher, outcomes, self._calls.clock, keeps_records=terms.execution_ttl > 0)
         loop = asyncio.get_running_loop()
         self._open = _Open(backend, Producer(backend.broker, deadline), access, loop, os.getpid())
         return self

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 import attrs
 import pytest
 
+from shadows.adapters.clock import SystemClock
 from shadows.adapters.codecs.cloudpickle import CloudpickleCodec
 from shadows.calls import Calls
 from shadows.core.disposition import Disposition
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
 CODEC = CloudpickleCodec()
 NOBODY_LOOKS = cast("Watcher", None)
-ACCESS = Access(NOBODY_LOOKS, Outcomes(CODEC, {CODEC.id: CODEC}, 1000), keeps_records=True)
+ACCESS = Access(NOBODY_LOOKS, Outcomes(CODEC, {CODEC.id: CODEC}, 1000), SystemClock(), keeps_records=True)
 _retry = Retry(attempts=3)
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import pytest
 
+from shadows.adapters.clock import SystemClock
 from shadows.adapters.codecs.cloudpickle import CloudpickleCodec
 from shadows.adapters.memory import open_backend
 from shadows.core import verdict
@@ -58,7 +59,7 @@ def backend(hands: Hands) -> Backend:
 
 @pytest.fixture
 def access(backend: Backend) -> Access:
-    return Access(Watcher(backend.broker, backend.event_bus, patience=1.0), OUTCOMES, keeps_records=True)
+    return Access(Watcher(backend.broker, backend.event_bus, patience=1.0), OUTCOMES, SystemClock(), keeps_records=True)
 
 
 def handle(

@@ -1,5 +1,6 @@
 """The house rules that no linter knows."""
 
+import ast
 import json
 import os
 import re
@@ -41,6 +42,25 @@ def test_importing_the_package_loads_no_heavy_dependency() -> None:
 def test_no_source_file_is_too_long_to_read_at_once(source: Path) -> None:
     """A file that outgrows this holds more than one thought."""
     assert len(source.read_text().splitlines()) <= LONGEST
+
+
+def test_only_one_file_reads_a_clock() -> None:
+    """STYLE 8: all else asks the Clock port, or the event loop, so that time can be virtual."""
+
+    def reads_one(node: ast.AST) -> bool:
+        match node:
+            case ast.Import(names=names):
+                return any(name.name == "time" for name in names)
+            case ast.ImportFrom(module="time"):
+                return True
+            case ast.Attribute(value=ast.Name(id="datetime" | "date"), attr="now" | "utcnow" | "today"):
+                return True
+            case _:
+                return False
+
+    sources = [path for path in SOURCES if path.suffix == ".py"]
+    readers = [path for path in sources if any(map(reads_one, ast.walk(ast.parse(path.read_text()))))]
+    assert [str(path.relative_to(ROOT / "src")) for path in readers] == ["shadows/adapters/clock.py"]
 
 
 def test_every_page_of_the_navigation_exists() -> None:

@@ -8,10 +8,11 @@ from __future__ import annotations
 import asyncio
 import logging
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from random import randrange
 from typing import TYPE_CHECKING, Any
 
+from shadows.adapters.clock import SystemClock
 from shadows.cli.demo_views import Happening, view
 from shadows.cli.exits import Code
 from shadows.cli.options import Url, shadow_of
@@ -163,7 +164,7 @@ async def _note(execution: Execution[Any]) -> str:
 
 
 def _wait(execution: Execution[Any]) -> str:
-    wait = (execution.when or datetime.now(UTC)) - datetime.now(UTC)
+    wait = execution.when - SystemClock().now() if execution.when else timedelta(0)
     return f"{wait.total_seconds():.1f} s"
 
 
