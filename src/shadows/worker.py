@@ -20,7 +20,7 @@ from shadows.dependencies.running import Workplace
 from shadows.engine.drain import drain
 from shadows.engine.loop import Loop
 from shadows.engine.run import Runner
-from shadows.engine.tend import Renewal
+from shadows.engine.tend import InThread, OnLoop, Renewals
 from shadows.errors import BrokerError, BrokerUnavailable, ConfigurationError
 
 if TYPE_CHECKING:
@@ -204,13 +204,14 @@ class Worker:
         def fail(bug: Exception) -> None:
             aio.call_soon_threadsafe(loop.fail, bug)
 
-        renewal = Renewal(entered.backend.broker, entered.holder, loop.held, lose, fail)
+        renewals = Renewals(entered.backend.broker, entered.holder, loop.held, lose, fail)
+        tending = OnLoop(renewals, loop.holding) if entered.backend.renews_on_loop else InThread(renewals)
         self._observer.working(entered.holder, len(self._shadow.registry.plans))
         pump = asyncio.create_task(loop.run(until_finished=until_finished), name=f"shadows-pump-{self.name}")
         self._pump = pump
         attendance = asyncio.create_task(self._attend(entered, loop), name=f"shadows-attendance-{self.name}")
         try:
-            with renewal:
+            with tending:
                 try:
                     await asyncio.wait({pump})
                 except asyncio.CancelledError:

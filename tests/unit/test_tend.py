@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from shadows.core.holder import Holder, holder
-from shadows.engine.tend import Renewal
+from shadows.engine.tend import InThread, OnLoop, Renewals
 from shadows.errors import BrokerUnavailable, NotAllowed
 from tests.contract.acts import call, place, sweep, take_one, worker
 from tests.front.acts import comes_true
@@ -21,21 +21,30 @@ LEASE = timedelta(milliseconds=40)
 
 
 class House:
-    """A holder with one lease, and what its renewals say."""
+    """A holder with one lease, and what its renewals say, wherever they are made."""
 
-    def __init__(self) -> None:
+    def __init__(self, where: str) -> None:
         self.trouble = Trouble()
         self.who: Holder = holder("w", LEASE, nonce="1")
         self.tokens: list[str] = []
         self.lost: list[frozenset[str]] = []
         self.broken: list[Exception] = []
-        self.renewal = Renewal(
+        self.renewals = Renewals(
             cast("Broker", self.trouble), self.who, lambda: [*self.tokens], self.lost.append, self.broken.append
         )
+        self.holding = asyncio.Event()
+        self.renewal = InThread(self.renewals) if where == "thread" else OnLoop(self.renewals, self.holding)
 
     async def hold(self) -> None:
         await place(self.trouble.broker, call("k"))
         self.tokens.append((await take_one(self.trouble.broker, self.who)).token)
+        self.holding.set()
+
+    def has_ended(self) -> bool:
+        """No renewal will ever come again."""
+        if isinstance(self.renewal, InThread):
+            return not self.renewal._thread.is_alive()
+        return self.renewal._task.done()
 
     def is_well(self) -> None:
         """Nothing was lost, and nothing broke."""
@@ -43,9 +52,9 @@ class House:
         assert self.broken == []
 
 
-@pytest.fixture
-def house() -> House:
-    return House()
+@pytest.fixture(params=["thread", "loop"])
+def house(request: pytest.FixtureRequest) -> House:
+    return House(request.param)
 
 
 async def test_leases_are_renewed_four_times_in_their_length(house: House) -> None:
@@ -59,13 +68,14 @@ async def test_leases_are_renewed_four_times_in_their_length(house: House) -> No
 
 async def test_nothing_is_asked_while_nothing_is_held(house: House) -> None:
     """SEMANTICS, wake-ups: an idle worker sends no renewals."""
+    house.holding.set()
     rounds = threading.Semaphore(0)
 
     def held() -> list[str]:
         rounds.release()
         return []
 
-    house.renewal.held = held
+    house.renewals.held = held
     with house.renewal:
         for _ in range(3):
             assert await asyncio.to_thread(rounds.acquire, timeout=5)
@@ -97,18 +107,39 @@ async def test_anything_else_ends_the_renewals_and_is_told(house: House, bug: Ex
     house.trouble.before("renew", bug)
     with house.renewal:
         await comes_true(lambda: bool(house.broken))
-        await comes_true(lambda: not house.renewal._thread.is_alive())
+        await comes_true(house.has_ended)
     assert house.broken == [bug]
 
 
-async def test_what_breaks_while_it_leaves_is_nobody_s_business(house: House) -> None:
-    """The connection is closed under a renewal that hangs: nobody is left to hear of it."""
+async def test_on_the_loop_no_timer_runs_while_nothing_is_held() -> None:
+    """Under a virtual clock it would be a reason for time to pass; what is held later is renewed all the same."""
+    house = House("loop")
+    rounds: list[int] = []
+
+    def held() -> list[str]:
+        rounds.append(1)
+        return [*house.tokens]
+
+    house.renewals.held = held
+    with house.renewal:
+        await asyncio.sleep(LEASE.total_seconds())
+        assert rounds == []
+        await house.hold()
+        await comes_true(lambda: house.trouble.count("renew") >= 2)
+    house.is_well()
+
+
+async def test_what_breaks_while_it_leaves_is_nobody_s_business() -> None:
+    """The connection is closed under a renewal that hangs in its thread: nobody is left to hear of it."""
+    house = House("thread")
+    assert isinstance(house.renewal, InThread)
+    leave = house.renewal._leave
     await house.hold()
     asked = threading.Event()
 
     def close() -> object:
         asked.set()
-        house.renewal._leave.wait(5)
+        leave.wait(5)
         raise ValueError("I/O operation on closed file")
 
     house.trouble.before("renew", close)

@@ -60,6 +60,8 @@ class Loop:
     """loop time of the last answered claim"""
     forgotten: asyncio.Event = attrs.field(factory=asyncio.Event, init=False)
     """set when presence has forgotten this worker"""
+    holding: asyncio.Event = attrs.field(factory=asyncio.Event, init=False)
+    """set while at least one body runs"""
     _ended: list[tuple[Lease, Verdict]] = attrs.field(factory=list["tuple[Lease, Verdict]"], init=False)
     _in_flight: list[tuple[Lease, Verdict]] = attrs.field(factory=list["tuple[Lease, Verdict]"], init=False)
     _wake: asyncio.Event = attrs.field(factory=asyncio.Event, init=False)
@@ -256,6 +258,7 @@ class Loop:
             self._ended.append((lease, verdict.handed_back(lease.payload, attempt=lease.attempt)))
             return
         self.running[lease.fence] = attempt
+        self.holding.set()
         attempt.task = asyncio.Task(self._perform(attempt), loop=asyncio.get_running_loop(), eager_start=True)
 
     async def _perform(self, attempt: Attempt) -> None:
@@ -268,6 +271,8 @@ class Loop:
                 self._look = True
             else:
                 self._ended.append((attempt.lease, judged))
+        if not self.running:
+            self.holding.clear()
         self._wake.set()
 
     # The door

@@ -1,10 +1,12 @@
 """Tend: keep the leases of running bodies alive, from a thread of its own.
 
 A body that blocks the event loop keeps its lease that way.  A body that holds the interpreter lock does not.
+Under a virtual clock a thread would not see time pass, so there it is a task on the loop.
 """
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from random import random
 from typing import TYPE_CHECKING, Final
@@ -25,8 +27,8 @@ RENEWALS: Final = 4
 
 
 @attrs.define
-class Renewal:
-    """The thread: begins on entering, has ended on leaving."""
+class Renewals:
+    """What is done again and again while a worker runs."""
 
     broker: Broker
     holder: Holder
@@ -36,37 +38,77 @@ class Renewal:
     """hears of leases that are gone; called from the thread"""
     broken: Callable[[Exception], None]
     """hears of an error that is no absence of the broker, and ends the renewals; called from the thread"""
+    left: bool = attrs.field(default=False, init=False)
+    """nobody wants to hear of anything any more"""
+    _failures: int = attrs.field(default=0, init=False)
+
+    @property
+    def interval(self) -> float:
+        """Seconds from one round to the next."""
+        return self.holder.lease / 1000 / RENEWALS
+
+    def once(self) -> float | None:
+        """Renew what is held; return the seconds until the next time, or None after the last."""
+        tokens = self.held()
+        if not tokens:
+            return self.interval
+        try:
+            gone = self.broker.renew(self.holder, tokens)
+        except BrokerUnavailable:
+            self._failures += 1
+            return pause(self._failures, longest=self.interval, random=random())  # noqa: S311 - jitter, no secret
+        except Exception as bug:  # noqa: BLE001 - without renewals no lease would last, so the worker must hear of it
+            if not self.left:
+                self.broken(bug)
+            return None
+        self._failures = 0
+        if gone:
+            self.lost(gone)
+        return self.interval
+
+
+@attrs.define
+class InThread:
+    """Renewals in a thread, which begins on entering and has ended on leaving."""
+
+    renewals: Renewals
     _leave: threading.Event = attrs.field(factory=threading.Event, init=False)
     _thread: threading.Thread = attrs.field(init=False)
 
     def __enter__(self) -> None:
-        self._thread = threading.Thread(
-            target=self._renew_forever, name=f"shadows-renewal-{self.holder.name}", daemon=True
-        )
+        name = f"shadows-renewal-{self.renewals.holder.name}"
+        self._thread = threading.Thread(target=self._renew_forever, name=name, daemon=True)
         self._thread.start()
 
     def __exit__(self, *_: object) -> None:
+        self.renewals.left = True
         self._leave.set()
         self._thread.join(timeout=1)  # it may hang on a silent server; being a daemon, it holds nobody up
 
     def _renew_forever(self) -> None:
-        interval, failures = self.holder.lease / 1000 / RENEWALS, 0
-        wait = interval
-        while not self._leave.wait(wait):
-            tokens = self.held()
-            if not tokens:
-                wait = interval
-                continue
-            try:
-                gone = self.broker.renew(self.holder, tokens)
-            except BrokerUnavailable:
-                failures += 1
-                wait = pause(failures, longest=interval, random=random())  # noqa: S311 - jitter, no secret
-            except Exception as bug:  # noqa: BLE001 - without renewals no lease would last, so the worker must hear of it
-                if not self._leave.is_set():
-                    self.broken(bug)
-                return
-            else:
-                failures, wait = 0, interval
-                if gone:
-                    self.lost(gone)
+        wait: float | None = self.renewals.interval
+        while wait is not None and not self._leave.wait(wait):
+            wait = self.renewals.once()
+
+
+@attrs.define
+class OnLoop:
+    """Renewals as a task, which begins on entering and is cancelled on leaving."""
+
+    renewals: Renewals
+    holding: asyncio.Event
+    """set while there is something to renew"""
+    _task: asyncio.Task[None] = attrs.field(init=False)
+
+    def __enter__(self) -> None:
+        self._task = asyncio.create_task(self._renew_forever(), name=f"shadows-renewal-{self.renewals.holder.name}")
+
+    def __exit__(self, *_: object) -> None:
+        self._task.cancel()
+
+    async def _renew_forever(self) -> None:
+        wait: float | None = self.renewals.interval
+        while wait is not None:
+            await self.holding.wait()
+            await asyncio.sleep(wait)
+            wait = self.renewals.once()

@@ -50,6 +50,11 @@ class Backend(Protocol):
         """Strikes and restores, in order."""
         ...
 
+    @property
+    def renews_on_loop(self) -> bool:
+        """Whether leases are renewed on the event loop, for a thread would not see time pass."""
+        ...
+
     async def __aenter__(self) -> Self: ...
 
     async def __aexit__(

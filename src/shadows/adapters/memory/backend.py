@@ -36,6 +36,7 @@ class MemoryBackend:
     presence: Presence = attrs.field(repr=False)
     event_bus: EventBus = attrs.field(repr=False)
     strike_log: StrikeLog = attrs.field(repr=False)
+    renews_on_loop: bool = False
 
     async def __aenter__(self) -> Self:
         return self

@@ -33,6 +33,7 @@ class RedisBackend:
     event_bus: RedisEventBus
     strike_log: RedisStrikeLog
     _clock: str | None = None
+    renews_on_loop: bool = attrs.field(init=False, default=False)
 
     async def __aenter__(self) -> Self:
         return self
