@@ -62,7 +62,7 @@ class Watcher:
         async with self.event_bus.listen(key) as hints:
             while True:
                 yield _of(run, await self._read(key, run))
-                await _next(hints)
+                await _next(hints, LOOK_AGAIN if self.event_bus.loses_hints else None)
 
     async def _read(self, key: str, run: str) -> Record | None:
         loop = asyncio.get_running_loop()
@@ -83,10 +83,10 @@ def _of(run: str, record: Record | None) -> Record | None:
     return None
 
 
-async def _next(hints: AsyncIterator[Hint | None]) -> Hint | None:
+async def _next(hints: AsyncIterator[Hint | None], patience: float | None) -> Hint | None:
     """Return the next hint, or None when none came for a while."""
     try:
-        async with asyncio.timeout(LOOK_AGAIN):
+        async with asyncio.timeout(patience):
             return await anext(hints)
     except TimeoutError:
         return None

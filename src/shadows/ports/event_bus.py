@@ -28,6 +28,11 @@ class Hint:
 class EventBus(Protocol):
     """Opened only while somebody listens."""
 
+    @property
+    def loses_hints(self) -> bool:
+        """Whether a hint may be lost, so that who waits for one should look by himself now and then."""
+        ...
+
     def listen(self, key: str) -> AbstractAsyncContextManager[AsyncIterator[Hint | None]]:
         """Listen from the moment of entering; hints come only after a read with ``Part.WATCH``.
 

@@ -64,6 +64,7 @@ class MemoryEventBus:
 
     store: Store
     clock: Callable[[], float]
+    loses_hints: bool = False
 
     @asynccontextmanager
     async def listen(self, key: str) -> AsyncGenerator[AsyncIterator[Hint | None]]:

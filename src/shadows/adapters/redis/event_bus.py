@@ -27,6 +27,7 @@ class RedisEventBus:
 
     driver: Driver
     keys: Keys
+    loses_hints: bool = attrs.field(init=False, default=True)
     _listeners: dict[str, list[_Queue]] = attrs.field(init=False, factory=dict[str, "list[_Queue]"])
     _open: AsyncExitStack = attrs.field(init=False, factory=AsyncExitStack)
     _subscription: Subscription | None = attrs.field(init=False, default=None)
