@@ -31,6 +31,7 @@ from shadows.snapshot import RunningExecution, Snapshot, WorkerInfo
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from shadows.adapters.memory.virtual_clock import VirtualClock
     from shadows.dependencies.running import Running
     from shadows.ports.backend import Backend
     from shadows.ports.clock import Clock
@@ -67,6 +68,7 @@ class Shadow:
         max_result: bytes that a result may have; default 8 MiB.
         horizon: how far ahead a call may be scheduled; default 10 years.
         allow_unknown: let ``add("name")`` place calls of tasks that are not registered here.
+        clock: a :class:`shadows.testing.VirtualClock` to go by instead of the real time; only with ``memory://``.
         connection_pool: a redis-py asyncio pool whose parameters are used instead of ``url``.
         credential_provider: a redis-py credential provider.
 
@@ -88,6 +90,7 @@ class Shadow:
         horizon: timedelta | None = None,
         strict_when: bool | None = None,
         allow_unknown: bool = False,
+        clock: VirtualClock | None = None,
         connection_pool: Any = None,
         credential_provider: Any = None,
     ) -> None:
@@ -104,11 +107,11 @@ class Shadow:
             "strict_when": strict_when,
         }
         self._options = shadow_options(explicit, os.environ)
-        self._connection = Connection(self._options.url, self.name, connection_pool, credential_provider)
+        self._connection = Connection(self._options.url, self.name, connection_pool, credential_provider, clock)
         codec: Codec = CloudpickleCodec()
         self._codecs: dict[str, Codec] = {codec.id: codec}
         self._registry = Registry()
-        self._calls = Calls(self._registry, self._options, codec, self._codecs, SystemClock(), allow_unknown)
+        self._calls = Calls(self._registry, self._options, codec, self._codecs, clock or SystemClock(), allow_unknown)
         self._open: _Open | None = None
 
     @property

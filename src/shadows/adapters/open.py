@@ -10,6 +10,7 @@ from shadows.core.urls import parse
 from shadows.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from shadows.adapters.memory.virtual_clock import VirtualClock
     from shadows.ports.backend import Backend, Terms
 
 
@@ -23,6 +24,13 @@ class Connection:
     """a redis-py asyncio pool; its parameters are used instead of the URL"""
     credentials: Any = attrs.field(repr=False, default=None)
     """a redis-py credential provider"""
+    clock: VirtualClock | None = None
+    """what ``memory://`` goes by instead of the real time"""
+
+    def __attrs_post_init__(self) -> None:
+        if self.clock is not None and (self.pool is not None or parse(self.url).kind != "memory"):
+            msg = f"clock={self.clock!r} works only with memory://; {self.shown} has a time of its own"
+            raise ConfigurationError(msg)
 
     @property
     def shown(self) -> str:
@@ -42,7 +50,7 @@ def open_backend(connection: Connection, terms: Terms) -> Backend:
     if connection.pool is None and url.kind == "memory":
         from shadows.adapters.memory import backend as memory  # noqa: PLC0415 - only what is used is imported
 
-        return memory.open_backend(f"{url.path}/{connection.name}", terms)
+        return memory.open_backend(f"{url.path}/{connection.name}", terms, keeper=connection.clock)
     from shadows.adapters.redis import backend as server  # noqa: PLC0415 - only what is used is imported
 
     if connection.pool is not None:

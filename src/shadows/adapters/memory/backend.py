@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
+    from shadows.adapters.memory.virtual_clock import VirtualClock
     from shadows.ports.backend import Backend, Terms
     from shadows.ports.broker import Broker
     from shadows.ports.event_bus import EventBus
@@ -57,13 +58,25 @@ class MemoryBackend:
         )
 
 
-def open_backend(name: str, terms: Terms, *, clock: Callable[[], float] = milliseconds) -> Backend:
-    """Return a backend on the store ``name`` of this process; ``clock`` gives ms since 1970."""
-    store = store_named(name)
+def open_backend(
+    name: str, terms: Terms, *, clock: Callable[[], float] = milliseconds, keeper: VirtualClock | None = None
+) -> Backend:
+    """Return a backend on the store ``name`` of this process; ``clock`` gives ms since 1970, unless a virtual
+    clock is to keep the time.
+
+    Raises:
+        ConfigurationError: the store goes by another clock.
+        RuntimeError: the virtual clock does not rule the running event loop.
+    """
+    if keeper is not None:
+        keeper.check_entered()
+        clock = keeper.milliseconds
+    store = store_named(name, keeper)
     return MemoryBackend(
         name,
         MemoryBroker(store, terms, clock),
         MemoryPresence(store, clock),
         MemoryEventBus(store, clock),
         MemoryStrikeLog(store, clock),
+        renews_on_loop=keeper is not None,
     )

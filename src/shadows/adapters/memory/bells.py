@@ -6,6 +6,10 @@ import asyncio
 
 import attrs
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 RINGS = 64
 """The most sleepers that one step wakes."""
 
@@ -19,7 +23,10 @@ class Sleeper:
     """it can take calls, so a placement may wake it"""
     loop: asyncio.AbstractEventLoop = attrs.field(factory=asyncio.get_running_loop)
     future: asyncio.Future[None] = attrs.field(init=False)
+    next_look: Callable[[], float | None] | None = None
+    """tells the seconds after which it must look, if nothing happens before; None where its patience ends it"""
     rung: bool = False
+    _alarm: asyncio.TimerHandle | None = attrs.field(default=None, init=False)
 
     def __attrs_post_init__(self) -> None:
         self.future = self.loop.create_future()
@@ -27,11 +34,29 @@ class Sleeper:
     def wake(self) -> bool:
         """Wake it; return whether somebody is still there to wake up."""
         self.rung = True
+        if asyncio.get_running_loop() is self.loop:
+            _resolve(self.future)
+            return True
         try:
             self.loop.call_soon_threadsafe(_resolve, self.future)
         except RuntimeError:  # its loop was closed under it
             return False
         return True
+
+    def reconsider(self) -> None:
+        """Set the alarm to the moment when it must look, which any step may have moved."""
+        if self.next_look is None:
+            return
+        wait = self.next_look()
+        self.silence()
+        if wait is not None:
+            self._alarm = self.loop.call_later(wait, _resolve, self.future)
+
+    def silence(self) -> None:
+        """Stop the alarm."""
+        if self._alarm is not None:
+            self._alarm.cancel()
+            self._alarm = None
 
 
 def _resolve(future: asyncio.Future[None]) -> None:
@@ -64,5 +89,6 @@ class Bells:
 
     def leave(self, sleeper: Sleeper) -> None:
         """Forget a sleeper that woke by itself."""
+        sleeper.silence()
         if sleeper in self.sleepers:
             self.sleepers.remove(sleeper)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 
 import attrs
 
 from shadows.adapters.memory import claiming, reading, scheduling, seeding, settling
 from shadows.adapters.memory.bells import Sleeper
+from shadows.adapters.memory.presence import linger, stop_lingering
 from shadows.ports.broker import Part
 
 TYPE_CHECKING = False
@@ -132,16 +134,21 @@ class MemoryBroker:
                 return
             bells.sleepers.append(sleeper)
             due_in = self.store.due_in()
+            lingers = self.store.keeper is not None and order.sweep != ""
+            if lingers:
+                sleeper.next_look = partial(claiming.next_look, self.store, order)
+                linger(self.store, order.holder)
         if sleeper.hungry and due_in is not None:
             patience = min(patience, due_in)
         try:
-            await asyncio.wait([sleeper.future], timeout=patience)
+            await asyncio.wait([sleeper.future], timeout=None if lingers else patience)
         except asyncio.CancelledError:
             self._pass_on(sleeper)
             raise
         finally:
             with self._step():
                 bells.leave(sleeper)
+                stop_lingering(self.store, order.holder)
 
     def _pass_on(self, sleeper: Sleeper) -> None:
         """Let another one hear what woke this claim, which does not come: it may have been a placement."""

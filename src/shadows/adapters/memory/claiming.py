@@ -50,7 +50,7 @@ def claim(store: Store, terms: Terms, order: Order) -> Claim:
         due_in=store.due_in(),
         sweep=cursor,
         more=order.limit > 0 and (left_behind or stopped or more),
-        left=len(store.queue) + len(store.ready) + len(store.held) - len(store.unknown),
+        left=_left(store, order),
         cancels=_cancels(store, order),
         enrolled=enrolled,
     )
@@ -61,6 +61,30 @@ def has_news(store: Store, order: Order) -> bool:
     if order.limit > 0 and (store.ready or (store.queue and store.queue[0][0] <= store.now)):
         return True
     return order.hear and any(store.held[token].holder.id == order.holder.id for token in store.untold)
+
+
+def next_look(store: Store, order: Order) -> float | None:
+    """Return the seconds after which this holder must look, if nothing happens before; None is for ever.
+
+    Under a virtual clock nobody looks by himself, so whatever a claim finds that rang no bell belongs here.
+    """
+    if has_news(store, order) or (store.left == 0 and order.holder.id in store.hopeful):
+        return 0
+    if order.limit < 1:
+        return None
+    others = (hold for hold in store.held.values() if hold.holder.id != order.holder.id)
+    expired = min((hold.renewed + hold.holder.lease + 1 for hold in others), default=None)
+    moments = [*(when for when, _ in store.queue[:1]), *([] if expired is None else [expired])]
+    return max(0, min(moments) * 1000 - store.now_us) / 1_000_000 if moments else None
+
+
+def _left(store: Store, order: Order) -> int:
+    """Tell what is left to do, and remember whether this holder knows that it is nothing."""
+    if store.left:
+        store.hopeful.add(order.holder.id)
+    else:
+        store.hopeful.discard(order.holder.id)
+    return store.left
 
 
 def _promote(store: Store) -> None:

@@ -24,7 +24,24 @@ def heartbeat(store: Store, holder: Holder, horizon: int) -> bool:
     return True
 
 
+def linger(store: Store, holder: Holder) -> None:
+    """Count the holder as here until it stops lingering."""
+    store.lingering.add(holder.id)
+
+
+def stop_lingering(store: Store, holder: Holder) -> None:
+    """Let heartbeats tell again whether the holder is here."""
+    _see_who_lingers(store)
+    store.lingering.discard(holder.id)
+
+
+def _see_who_lingers(store: Store) -> None:
+    for seen in [store.attendance[holder] for holder in store.lingering if holder in store.attendance]:
+        store.attendance[seen.holder] = attrs.evolve(seen, last_seen=store.now)
+
+
 def _forget_silent(store: Store, horizon: int) -> None:
+    _see_who_lingers(store)
     for silent in [one for one in store.attendance.values() if store.now - one.last_seen > horizon]:
         del store.attendance[silent.holder]
 
@@ -47,9 +64,11 @@ class MemoryPresence:
         with self.store.step(self.clock):
             self.store.attendance.pop(holder.id, None)
             self.store.bells.unheard.discard(holder.id)
+            self.store.hopeful.discard(holder.id)
 
     async def roster(self, *, horizon: int) -> list[Attendance]:
         """Return those that were seen within ``horizon`` ms, by id."""
         with self.store.step(self.clock):
+            _see_who_lingers(self.store)
             present = [one for one in self.store.attendance.values() if self.store.now - one.last_seen <= horizon]
             return sorted(present, key=lambda one: one.holder)

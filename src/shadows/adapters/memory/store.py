@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import heapq
-import math
 import threading
 from collections import OrderedDict
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ import attrs
 from shadows.adapters.memory.bells import RINGS, Bells
 from shadows.adapters.memory.event_bus import Listeners
 from shadows.core.lifecycle import ExecutionState
+from shadows.errors import ConfigurationError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -120,8 +120,15 @@ class Store:
     """runs whose record is gone -> since when; oldest first"""
     attendance: dict[str, Attendance] = attrs.field(factory=dict[str, "Attendance"])
     strikes: list[bytes] = attrs.field(factory=list[bytes])
+    keeper: object = None
+    """the virtual clock that it goes by; None where time is real"""
     listeners: Listeners = attrs.field(factory=Listeners)
     bells: Bells = attrs.field(factory=Bells)
+    lingering: set[str] = attrs.field(factory=set[str])
+    """ids of the holders whose claims wait for as long as nothing happens: they are here, though they send no
+    heartbeats"""
+    hopeful: set[str] = attrs.field(factory=set[str])
+    """ids of the holders that were told last that something is left to do"""
     now: int = 0
     """whole ms, rounded down: what every decision of this step goes by"""
     now_us: int = 0
@@ -142,13 +149,18 @@ class Store:
     def step(self, clock: Callable[[], float]) -> Generator[None]:
         """Do one indivisible step: alone, at one moment, with what has expired out of the way."""
         with self._lock:
-            instant = clock()
-            self.now, self.now_us = math.floor(instant), math.floor(instant * 1000)
+            self.now_us = round(clock() * 1000)
+            self.now = self.now_us // 1000
             self._prune()
             try:
                 yield
             finally:
                 self._wake()
+
+    @property
+    def left(self) -> int:
+        """How many calls are left to do for somebody who is here."""
+        return len(self.queue) + len(self.ready) + len(self.held) - len(self.unknown)
 
     def next_fence(self) -> int:
         """Return a fence that was never given before."""
@@ -173,6 +185,8 @@ class Store:
         rings = min(self.arrived, len(self.ready), RINGS)
         self.bells.ring(max(rings, self.sooner))
         self.arrived, self.sooner = 0, False
+        for sleeper in self.bells.sleepers:
+            sleeper.reconsider()
 
     def _prune(self) -> None:
         while self._expiries and self._expiries[0][0] <= self.now:
@@ -192,7 +206,24 @@ _stores: dict[str, Store] = {}
 _stores_lock = threading.Lock()
 
 
-def store_named(name: str) -> Store:
-    """Return the store of this name, which a process has once, as long as it lives."""
+def store_named(name: str, keeper: object = None) -> Store:
+    """Return the store of this name, which a process has once: as long as it lives, or as long as the virtual
+    clock that keeps it.
+
+    Raises:
+        ConfigurationError: the store goes by another clock.
+    """
     with _stores_lock:
-        return _stores.setdefault(name, Store())
+        store = _stores.setdefault(name, Store(keeper=keeper))
+    if store.keeper is not keeper:
+        theirs, ours = ("the real time" if who is None else repr(who) for who in (store.keeper, keeper))
+        msg = f"memory://{name} goes by {theirs} already, not by {ours}; give both the same clock, or another name"
+        raise ConfigurationError(msg)
+    return store
+
+
+def forget_stores(keeper: object) -> None:
+    """Forget everything that went by this virtual clock."""
+    with _stores_lock:
+        for name in [name for name, store in _stores.items() if store.keeper is keeper]:
+            del _stores[name]
