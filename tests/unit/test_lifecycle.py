@@ -6,10 +6,17 @@ import pytest
 
 from shadows.core.lifecycle import ENDED, LIVE, TRANSITIONS, ExecutionState, may_follow
 
-VERBS = ("schedule", "promote", "replace", "cancel", "claim", "wake", "admit", "settle")
+VERBS = ("schedule", "seed", "promote", "replace", "cancel", "claim", "wake", "admit", "settle")
 WAITING = {"scheduled", "queued"}
 TABLE: dict[tuple[str | None, str], set[str]] = {
     (None, "schedule"): WAITING,
+    (None, "seed"): WAITING,
+    ("scheduled", "seed"): WAITING,
+    ("queued", "seed"): WAITING,
+    ("parked", "seed"): WAITING,
+    ("completed", "seed"): WAITING,
+    ("failed", "seed"): WAITING,
+    ("cancelled", "seed"): WAITING,
     ("scheduled", "promote"): {"queued"},
     ("scheduled", "replace"): WAITING,
     ("scheduled", "cancel"): {"cancelled"},
@@ -64,7 +71,7 @@ def test_the_value_of_a_state_is_what_the_broker_stores(state: ExecutionState) -
 
 def test_an_ended_run_is_left_only_by_a_new_one() -> None:
     """Nothing that an old body does can wake the dead."""
-    assert {verb for state, verb in TRANSITIONS if state in ENDED} == {"schedule"}
+    assert {verb for state, verb in TRANSITIONS if state in ENDED} == {"schedule", "seed"}
 
 
 def test_every_state_can_be_reached_and_every_live_one_can_be_left_for_an_ended_one() -> None:

@@ -18,7 +18,8 @@ from shadows.adapters.memory import open_backend
 from shadows.adapters.memory.store import store_named
 from shadows.core import verdict
 from shadows.core.holder import Holder, holder
-from shadows.core.scheduling import Due
+from shadows.core.scheduling import AT_ONCE, Due
+from shadows.core.verdict import Occurrence
 from shadows.errors import ConfigurationError
 from shadows.ports.backend import Backend, Terms
 from shadows.ports.broker import Claim, Entry, OnLive, Order, Part, Placed
@@ -373,6 +374,21 @@ async def test_a_claim_may_be_woken_twice(name: str, backend: Backend) -> None:
     assert sleeper.wake()
     assert sleeper.wake()
     assert (await asyncio.wait_for(claim, QUICK)).leases == ()
+
+
+async def test_past_records_expire_each_at_its_own_time(name: str, backend: Backend, hands: Hands) -> None:
+    """INV 41: a chain that goes on for ever keeps no more than what ended of late; the run that lives stays."""
+    who, store = worker(), store_named(name)
+    await backend.broker.schedule([Entry("a", b"1", run="one")])
+    for number in range(30):
+        (lease,) = (await backend.broker.claim(Order(who, 1))).leases
+        done = verdict.completed("task", b"%d" % number, follow=Occurrence(b"1", AT_ONCE))
+        await backend.broker.settle(who, [(lease, done)])
+        assert len(store.past) == min(number + 1, 9)
+        hands.ms += 100_000
+    hands.ms += 900_000
+    assert await backend.broker.read("a", run="one") == await backend.broker.read("a")
+    assert (len(store.past), list(store.runs), store.requests) == (0, ["a"], {})
 
 
 async def test_a_key_that_is_used_again_does_not_expire_with_its_older_run(backend: Backend, hands: Hands) -> None:
