@@ -12,7 +12,9 @@ from shadows.core.scheduling import AT_ONCE, Due
 from shadows.ports.broker import Claim, Entry, Lease, OnLive, Order, Part, Record
 
 if TYPE_CHECKING:
+    from shadows.core.gates import Gate
     from shadows.core.verdict import Verdict
+    from shadows.ports.admission import Admission
     from shadows.ports.broker import Broker, Placed, Settlement
 
 _nonces = itertools.count(1)
@@ -81,6 +83,20 @@ async def settle(broker: Broker, who: Holder, lease: Lease, outcome: Verdict) ->
     """Settle one lease."""
     (settlement,) = await broker.settle(who, [(lease, outcome)])
     return settlement
+
+
+async def admit(broker: Broker, who: Holder, lease: Lease, *gates: Gate) -> Admission:
+    """Ask for one lease whether it may run."""
+    (admission,) = await broker.admit(who, [(lease, gates)])
+    return admission
+
+
+async def at_gates(broker: Broker, key: str, *gates: Gate, who: Holder | None = None) -> tuple[Lease, Admission]:
+    """Schedule a call, lease it and ask; nothing else may be ready."""
+    who = who or worker()
+    await place(broker, call(key))
+    lease = await take_one(broker, who)
+    return lease, await admit(broker, who, lease, *gates)
 
 
 def done(result: bytes = b"") -> Verdict:

@@ -192,7 +192,11 @@ class ServerHarness:
             return False
         if suffix == "!unknown":
             return False  # empty sets do not exist, and every member is a live call that nobody knows
-        for prefix in ("runs:", "!next:", "!progress:"):
+        for kind, (marks, members) in GATED.items():
+            if suffix.startswith(kind):
+                found = self.ask(*members.format(f"{name}:{suffix}").split(" "))
+                return not all(self._mark(name, member.decode()) in marks for member in found)
+        for prefix in ("runs:", "!next:", "!progress:", "!gates:"):
             if suffix.startswith(prefix):
                 return not self._live(name, suffix.removeprefix(prefix))
         return not self._live(name, suffix)
@@ -204,6 +208,11 @@ class ServerHarness:
             return False
         return state in {b"scheduled", b"queued", b"running", b"parked"}
 
+    def _mark(self, name: str, encoded: str) -> bytes | None:
+        """Return how a live call stands with its gates."""
+        state, mark = self.ask("HMGET", f"{name}:runs:{encoded}", "state", "gate")
+        return mark if state in {b"scheduled", b"queued", b"running", b"parked"} else None
+
     def sweep_up(self) -> None:
         """Delete everything under the prefixes of this harness."""
         for name in self._names:
@@ -211,5 +220,12 @@ class ServerHarness:
                 self.ask("DEL", f"{name}:{suffix}")
 
 
-FIXED = frozenset({"!fence", "stream", "queue", "strikes", "!dead", "workers"})
+GATED = {
+    "concurrency:": ({b"admitted"}, "SMEMBERS {}"),
+    "!parked": ({b"parked"}, "ZRANGE {} 0 -1"),
+    "!line:": ({b"parked"}, "ZRANGE {} 0 -1"),
+    "!paced:": ({b"reserved"}, "ZRANGE {} 0 -1"),
+}
+"""Keys whose members are live calls, and how each of these must stand with its gates."""
+FIXED = frozenset({"!fence", "stream", "queue", "strikes", "!dead", "workers", "!chores"})
 """The few keys of a shadow that stay for good; none of them grows with the number of calls."""

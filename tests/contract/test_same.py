@@ -106,6 +106,7 @@ class SameAnswers(RuleBasedStateMachine):
     kind: str
     loop: asyncio.AbstractEventLoop
     ran: Counter[str]
+    keys: tuple[str, ...] = KEYS
 
     def __init__(self) -> None:
         super().__init__()
@@ -120,8 +121,8 @@ class SameAnswers(RuleBasedStateMachine):
         self.wait(self.server.__aenter__())
         self.wait(self.model.__aenter__())
         self.began = self.model.now
-        self.states: dict[str, ExecutionState | None] = dict.fromkeys(KEYS)
-        self.runs: dict[str, list[str]] = {key: [] for key in KEYS}
+        self.states: dict[str, ExecutionState | None] = dict.fromkeys(self.keys)
+        self.runs: dict[str, list[str]] = {key: [] for key in self.keys}
         self.pairs: list[Pair] = []
         self.left: set[Holder] = set()
         self.opened = True
@@ -295,7 +296,7 @@ class SameAnswers(RuleBasedStateMachine):
             self.nothing_lies_around_on_the_server()
 
     def records_are_the_same(self) -> None:
-        for key in KEYS:
+        for key in self.keys:
             real = self.wait(self.server.broker.read(key, EVERYTHING))
             model = self.wait(self.model.broker.read(key, EVERYTHING))
             assert self.without_time(real) == self.without_time(model)
@@ -328,7 +329,7 @@ class SameAnswers(RuleBasedStateMachine):
 
     def nothing_lies_around_on_the_server(self) -> None:
         assert self.server.stray_keys() == []
-        for key in KEYS:
+        for key in self.keys:
             encoded = "%21c" if key == "!c" else key
             record = self.server.key(f"runs:{encoded}")
             lifetime, state = self.server.ask("PTTL", record), self.states[key]

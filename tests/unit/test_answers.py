@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from shadows.adapters.redis import answers
 from shadows.core.lifecycle import ExecutionState
+from shadows.ports.admission import Admission, Passage
 from shadows.ports.broker import Claim, Counts, DeadLetter, Lease, Record
 
 EMPTY = [-1, b"", 0, 0, 1, 1000, []]
@@ -21,9 +22,9 @@ def test_an_empty_claim() -> None:
 
 
 def test_a_claim_with_leases() -> None:
-    """Seven values make a lease; its key is the user's again, and it started when the script looked at the clock."""
-    first = [b"%72uns:x", b"1-0", 7, b"2", b"900", 3, b"payload"]
-    second = [b"b", b"2-0", 8, b"1", b"950", 1, b""]
+    """Eight values make a lease; its key is the user's again, and it started when the script looked at the clock."""
+    first = [b"%72uns:x", b"1-0", 7, b"2", b"900", 3, b"", b"payload"]
+    second = [b"b", b"2-0", 8, b"1", b"950", 1, b"idle", b""]
     found = answers.claim([1_500_000, b"(1-0", 1, 2, 0, 1000, [], *first, *second])
     assert found == Claim(
         (Lease("runs:x", "1-0", 7, 2, b"payload", 3, 900, 1000), Lease("b", "2-0", 8, 1, b"", 1, 950, 1000)),
@@ -34,6 +35,23 @@ def test_a_claim_with_leases() -> None:
         cancels=(),
         enrolled=False,
     )
+
+
+@pytest.mark.parametrize(
+    ("mark", "admitted", "dropped"),
+    [(b"admitted", True, ""), (b"cooldown", False, "cooldown"), (b"reserved", False, "")],
+)
+def test_the_mark_of_its_gates_tells_how_a_lease_stands(mark: bytes, dropped: str, *, admitted: bool) -> None:
+    """Admitted already, dropped for a reason, or to be asked for."""
+    (lease,) = answers.claim([*EMPTY, b"a", b"1-0", 7, b"1", b"900", 1, mark, b""]).leases
+    assert (lease.admitted, lease.dropped) == (admitted, dropped)
+
+
+def test_what_became_of_calls_at_their_gates() -> None:
+    """A word and a reason each."""
+    found = answers.admissions([b"admitted", b"", b"dropped", b"cooldown"])
+    assert found == [Admission(Passage.ADMITTED), Admission(Passage.DROPPED, "cooldown")]
+    assert answers.admissions([]) == []
 
 
 def test_what_is_due_now_is_due_in_no_time_and_not_never() -> None:
@@ -86,20 +104,27 @@ def test_an_empty_payload_and_an_empty_result_are_not_missing_ones() -> None:
 
 def test_the_numbers_of_a_survey() -> None:
     """With the server's time in front."""
-    assert answers.counts([1000, 1, 2, 3, 4, 5]) == (
+    assert answers.counts([1000, 1, 2, 3, 4, 5, 6]) == (
         1000,
-        Counts(scheduled=1, queued=2, running=3, parked=0, unknown=4, dead=5),
+        Counts(scheduled=1, queued=2, running=3, parked=4, unknown=5, dead=6),
     )
 
 
 def test_the_scheduled_calls_of_a_step() -> None:
     """Redis gives scores as text, large ones in powers of ten."""
     rows = [b"%2D", b"1900000000000", b"r", b"1", b"p", b"b", b"1.9e12", b"", b"2", b"q"]
-    assert answers.scheduled(rows) == [
+    assert answers.waiting(ExecutionState.SCHEDULED, rows) == [
         Record("-", ExecutionState.SCHEDULED, "r", 1, 1_900_000_000_000, payload=b"p"),
         Record("b", ExecutionState.SCHEDULED, "", 2, 1_900_000_000_000, payload=b"q"),
     ]
-    assert answers.scheduled([]) == []
+    assert answers.waiting(ExecutionState.SCHEDULED, []) == []
+
+
+def test_a_parked_call_whose_time_is_lost_has_none() -> None:
+    """Somebody deleted what was kept of its gates."""
+    assert answers.waiting(ExecutionState.PARKED, [b"a", b"", b"r", b"1", b"p"]) == [
+        Record("a", ExecutionState.PARKED, "r", 1, None, payload=b"p")
+    ]
 
 
 def row(token: bytes, state: bytes) -> list[Any]:

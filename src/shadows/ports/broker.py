@@ -26,15 +26,15 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from shadows.core.gates import Gate
     from shadows.core.holder import Holder
     from shadows.core.lifecycle import ExecutionState
     from shadows.core.verdict import Verdict
+    from shadows.ports.admission import Admission
     from shadows.ports.seeding import Seed, Seeding
 
 BATCH = 200
-"""The most calls that one script handles; adapters split larger batches, which are then not one step as a
-whole.
-"""
+"""The most calls that one script handles; adapters split a larger batch, which is then not one step."""
 
 
 class OnLive(enum.StrEnum):
@@ -95,6 +95,10 @@ class Lease:
     """ms since the epoch when the call was due"""
     started: int
     """ms since the epoch when it was claimed"""
+    admitted: bool = False
+    """it holds its gates already: it was woken, its moment has come, or its last lease was lost"""
+    dropped: str = ""
+    """why a gate has dropped it, if so: it is to be settled as cancelled"""
 
 
 @attrs.frozen
@@ -307,6 +311,18 @@ class Broker(Protocol):
 
     async def ring(self, holder: Holder) -> None:
         """End the wait of this holder's patient claim, now or the next one."""
+        ...
+
+    async def admit(self, holder: Holder, asked: Sequence[tuple[Lease, Sequence[Gate]]]) -> list[Admission]:
+        """Ask for each lease whether its body may run now: debounces first, then cooldowns, slots, rates.
+
+        One step asks all gates of a call, and takes nothing before all are open.
+        Who lacks a slot is parked in line, by the fence under which the attempt first asked; whose moment is
+        later is scheduled for it.  Either way the lease is given up, and no attempt and no delivery is used.
+        The step that ends the attempt frees its slots and makes those ready who wait longest (a bounded number,
+        the next claims do the rest).  A redelivery holds what its attempt took; a retry takes slots and
+        tokens anew, while debounces and cooldowns are passed once in a run.
+        """
         ...
 
     async def settle(self, holder: Holder, done: Sequence[tuple[Lease, Verdict]]) -> list[Settlement]:

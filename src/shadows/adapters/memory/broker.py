@@ -7,7 +7,7 @@ from functools import partial
 
 import attrs
 
-from shadows.adapters.memory import claiming, reading, scheduling, seeding, settling
+from shadows.adapters.memory import admitting, claiming, reading, scheduling, seeding, settling
 from shadows.adapters.memory.bells import Sleeper
 from shadows.adapters.memory.presence import linger, stop_lingering
 from shadows.ports.broker import Part
@@ -18,8 +18,10 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from shadows.adapters.memory.store import Store
+    from shadows.core.gates import Gate
     from shadows.core.holder import Holder
     from shadows.core.verdict import Verdict
+    from shadows.ports.admission import Admission
     from shadows.ports.backend import Terms
     from shadows.ports.broker import (
         Cancellation,
@@ -66,6 +68,12 @@ class MemoryBroker:
         with self._step():
             if not self.store.bells.ring_for(holder.id):
                 self.store.bells.unheard.add(holder.id)
+
+    async def admit(self, holder: Holder, asked: Sequence[tuple[Lease, Sequence[Gate]]]) -> list[Admission]:
+        """Ask for each lease, in order, whether its body may run.  The fence alone says whose lease it is."""
+        del holder
+        with self._step():
+            return [admitting.admit(self.store, self.terms, lease, gates) for lease, gates in asked]
 
     async def settle(self, holder: Holder, done: Sequence[tuple[Lease, Verdict]]) -> list[Settlement]:
         """Carry out each verdict.  The fence alone says whose lease it is; ``holder`` adds nothing."""

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import attrs
 
-from shadows.adapters.memory.moves import Ending, announce, bury, close, enqueue
+from shadows.adapters.memory import gates
+from shadows.adapters.memory.moves import Ending, bury, close
+from shadows.adapters.memory.placing import announce, enqueue
 from shadows.adapters.memory.presence import heartbeat
 from shadows.adapters.memory.store import Hold
+from shadows.core.gates import REASONS
 from shadows.core.lifecycle import ExecutionState
+from shadows.ports.admission import Passage
 from shadows.ports.broker import Claim, Lease
 
 TYPE_CHECKING = False
@@ -42,6 +46,7 @@ def claim(store: Store, terms: Terms, order: Order) -> Claim:
     turn = _Round(store, terms, order)
     enrolled = heartbeat(store, order.holder, order.horizon) if order.sweep else True
     _promote(store)
+    chores = gates.do_chores(store)
     left_behind = _recover(turn)
     cursor, stopped = _sweep(turn)
     more = _read(turn)
@@ -49,7 +54,7 @@ def claim(store: Store, terms: Terms, order: Order) -> Claim:
         leases=tuple(turn.leases),
         due_in=store.due_in(),
         sweep=cursor,
-        more=order.limit > 0 and (left_behind or stopped or more),
+        more=order.limit > 0 and (chores or left_behind or stopped or more),
         left=_left(store, order),
         cancels=_cancels(store, order),
         enrolled=enrolled,
@@ -58,7 +63,7 @@ def claim(store: Store, terms: Terms, order: Order) -> Claim:
 
 def has_news(store: Store, order: Order) -> bool:
     """Tell whether a claim need not wait: calls may be ready, or this holder has a message."""
-    if order.limit > 0 and (store.ready or (store.queue and store.queue[0][0] <= store.now)):
+    if order.limit > 0 and (store.ready or store.doors.chores or (store.queue and store.queue[0][0] <= store.now)):
         return True
     return order.hear and any(store.held[token].holder.id == order.holder.id for token in store.untold)
 
@@ -143,8 +148,15 @@ def _take(turn: _Round, run: Run) -> None:
         close(turn.store, turn.terms, run, Ending(ExecutionState.CANCELLED, "cancelled"))
     elif run.lost >= turn.order.max_deliveries:
         bury(turn.store, turn.terms, run, "worker-lost")
-    else:
+    elif _passes(turn.store, run):
         turn.leases.append(_lease(turn.store, turn.order, run))
+
+
+def _passes(store: Store, run: Run) -> bool:
+    """Ask the gates again if it waited for its moment; one that was dropped is leased too, to be settled."""
+    if run.standing.mark not in {gates.RESERVED, gates.SETTLING}:
+        return True
+    return gates.ask(store, run).passage in {Passage.ADMITTED, Passage.DROPPED}
 
 
 def _lease(store: Store, order: Order, run: Run) -> Lease:
@@ -163,6 +175,8 @@ def _lease(store: Store, order: Order, run: Run) -> Lease:
         deliveries=run.lost + 1,
         due=run.due,
         started=store.now,
+        admitted=run.standing.mark == gates.ADMITTED,
+        dropped=run.standing.mark if run.standing.mark in REASONS else "",
     )
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left, insort
-
 import attrs
 
+from shadows.adapters.memory.gates import let_go
+from shadows.adapters.memory.placing import announce, leave, place
 from shadows.adapters.memory.store import Letter, Run
 from shadows.core.lifecycle import ExecutionState
 from shadows.ports.broker import DeadLetter
-from shadows.ports.event_bus import Hint
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -50,40 +49,11 @@ def begin(store: Store, run: Run, due: int | None) -> None:
     place(store, run, due)
 
 
-def place(store: Store, run: Run, due: int | None) -> None:
-    """Put a run that is nowhere where its time says that it belongs."""
-    run.due = store.now if due is None else due
-    run.fence = run.holder = run.started = None
-    if run.due <= store.now:
-        enqueue(store, run)
-        return
-    run.state = ExecutionState.SCHEDULED
-    entry = (run.due, run.key.encode())
-    insort(store.queue, entry)
-    store.sooner = store.sooner or store.queue[0] == entry
-
-
-def enqueue(store: Store, run: Run) -> None:
-    """Make it the newest of the ready calls."""
-    run.state, run.token = ExecutionState.QUEUED, store.next_id()
-    store.ready[run.token] = run
-    store.arrived += 1
-
-
 def vacate(store: Store, run: Run) -> None:
-    """Take a live run out of wherever it is; its record is left for the caller."""
-    match run.state:
-        case ExecutionState.SCHEDULED:
-            del store.queue[bisect_left(store.queue, (run.due, run.key.encode()))]
-        case ExecutionState.QUEUED:
-            del store.ready[run.token]
-        case ExecutionState.RUNNING:
-            del store.held[run.token]
-            store.untold.pop(run.token, None)
-        case _:  # no gates yet; and what has ended is nowhere
-            raise AssertionError(run.state)
-    run.token = ""
+    """Take a live run out of wherever it is, with all that it holds; its record is left for the caller."""
+    leave(store, run)
     store.unknown.discard(run.key)
+    let_go(store, run)
 
 
 def close(store: Store, terms: Terms, run: Run, ending: Ending) -> None:
@@ -137,12 +107,6 @@ def bury(store: Store, terms: Terms, run: Run, reason: str) -> None:
     while len(store.letters) > terms.dead_letters:
         store.letters.popitem(last=False)
     close(store, terms, run, Ending(ExecutionState.FAILED, reason, letter=letter.id))
-
-
-def announce(store: Store, run: Run, what: str, fence: int | None, *fields: tuple[str, str]) -> None:
-    """Tell those who asked to hear of this record."""
-    if run.watched:
-        store.listeners.publish(run.key, Hint(what, fence, store.now, fields))
 
 
 def remember(store: Store, key: str, run: str) -> None:

@@ -32,7 +32,8 @@ def survey(store: Store, limit: int) -> Survey:
     ready = sorted([*store.ready, *store.held])
     scheduled = (store.runs[key.decode()] for _, key in store.queue)
     started = (store.ready[token] if token in store.ready else store.held[token].run for token in ready)
-    records = tuple(_describe(store, run, Part.PAYLOAD) for run in islice(chain(scheduled, started), limit))
+    parked = (store.runs[key] for _, key in store.doors.parked)
+    records = tuple(_describe(store, run, Part.PAYLOAD) for run in islice(chain(scheduled, parked, started), limit))
     return Survey(store.now, _count(store), records)
 
 
@@ -47,7 +48,7 @@ def _count(store: Store) -> Counts:
         scheduled=len(store.queue),
         queued=len(store.ready),
         running=len(store.held),
-        parked=0,
+        parked=len(store.doors.parked),
         unknown=len(store.unknown),
         dead=len(store.letters),
     )

@@ -6,7 +6,6 @@ from typing import assert_never
 
 from shadows.adapters.memory.moves import (
     Ending,
-    announce,
     begin,
     close,
     is_remembered,
@@ -14,6 +13,7 @@ from shadows.adapters.memory.moves import (
     resolve,
     vacate,
 )
+from shadows.adapters.memory.placing import announce
 from shadows.adapters.memory.store import Run, Successor
 from shadows.core.lifecycle import ExecutionState
 from shadows.ports.broker import Cancellation, OnLive, Placed, Placement
@@ -62,7 +62,9 @@ def cancel(store: Store, terms: Terms, key: str) -> Cancellation:
 
 def clear(store: Store, terms: Terms) -> int:
     """End all calls that wait."""
-    waiting = [store.runs[key.decode()] for _, key in store.queue] + list(store.ready.values())
+    waiting = [store.runs[key.decode()] for _, key in store.queue]
+    waiting += [store.runs[key] for _, key in store.doors.parked]
+    waiting += store.ready.values()
     for run in waiting:
         close(store, terms, run, Ending(ExecutionState.CANCELLED, "cleared"))
     return len(waiting)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from shadows.adapters.memory.moves import announce, begin, place, resolve, vacate
+from shadows.adapters.memory.doors import Standing
+from shadows.adapters.memory.moves import begin, resolve, vacate
+from shadows.adapters.memory.placing import announce, place
 from shadows.adapters.memory.store import Run, Schedule
 from shadows.core.lifecycle import ExecutionState
 from shadows.ports.seeding import Seeding
@@ -54,6 +56,7 @@ def _is_under_way(run: Run) -> bool:
 
 def _change(store: Store, run: Run, wanted: Seed) -> None:
     vacate(store, run)
+    run.standing = Standing()
     run.payload, run.definition, run.unknown_since, run.lost = wanted.payload, wanted.definition, None, 0
     place(store, run, resolve(store, wanted.due))
     announce(store, run, run.state, None)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import assert_never
 
-from shadows.adapters.memory.moves import Ending, announce, bury, close, perpetuate, place, resolve, supersede, vacate
+from shadows.adapters.memory.moves import Ending, bury, close, perpetuate, resolve, supersede, vacate
+from shadows.adapters.memory.placing import announce, place
 from shadows.core.lifecycle import ExecutionState
 from shadows.core.verdict import Kind
 from shadows.ports.broker import Settlement
@@ -25,7 +26,7 @@ SHORTEST_DELAY, LONGEST_DELAY = 1_000, 60_000
 
 def settle(store: Store, terms: Terms, lease: Lease, verdict: Verdict) -> Settlement:
     """Carry out one verdict, if the lease still holds."""
-    run = _held_run(store, lease)
+    run = held_run(store, lease)
     if run is None:
         return Settlement.SUPERSEDED
     match verdict.kind:
@@ -46,7 +47,7 @@ def settle(store: Store, terms: Terms, lease: Lease, verdict: Verdict) -> Settle
 
 def report(store: Store, lease: Lease, progress: Mapping[str, str]) -> bool:
     """Merge the progress, if the lease still holds."""
-    run = _held_run(store, lease)
+    run = held_run(store, lease)
     if run is None:
         return False
     run.progress.update(progress)
@@ -66,7 +67,8 @@ def renew(store: Store, holder: Holder, tokens: Sequence[str]) -> frozenset[str]
     return frozenset(lost)
 
 
-def _held_run(store: Store, lease: Lease) -> Run | None:
+def held_run(store: Store, lease: Lease) -> Run | None:
+    """Return the run of a lease that still holds."""
     hold = store.held.get(lease.token)
     return hold.run if hold is not None and hold.fence == lease.fence else None
 
@@ -89,7 +91,7 @@ def _go_on(store: Store, terms: Terms, run: Run, verdict: Verdict) -> Settlement
         return _put_back(store, terms, run, verdict)
     run.unknown_since = None
     if verdict.kind is Kind.AGAIN:
-        run.lost = 0
+        run.lost = run.standing.arrival = 0
     _place_again(store, run, verdict, resolve(store, verdict.due))
     return Settlement.SETTLED
 

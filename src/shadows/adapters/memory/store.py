@@ -10,6 +10,7 @@ from contextlib import contextmanager
 import attrs
 
 from shadows.adapters.memory.bells import RINGS, Bells
+from shadows.adapters.memory.doors import MOVES, Doors, Standing
 from shadows.adapters.memory.event_bus import Listeners
 from shadows.core.lifecycle import ExecutionState
 from shadows.errors import ConfigurationError
@@ -67,6 +68,8 @@ class Run:
     unknown_since: int | None = None
     """when it first met a worker that does not know its task"""
     progress: dict[str, str] = attrs.field(factory=dict[str, str], repr=False)
+    standing: Standing = attrs.field(factory=Standing)
+    """how it stands with its gates"""
 
 
 @attrs.define(eq=False)
@@ -111,6 +114,8 @@ class Store:
     """token -> call, oldest first"""
     held: dict[str, Hold] = attrs.field(factory=dict[str, Hold])
     """token -> lease"""
+    doors: Doors = attrs.field(factory=Doors)
+    """what is behind the gates, and who waits at them"""
     unknown: set[str] = attrs.field(factory=set[str])
     """keys of the calls that wait for a worker that knows their task"""
     untold: dict[str, None] = attrs.field(factory=dict[str, None])
@@ -152,6 +157,7 @@ class Store:
             self.now_us = round(clock() * 1000)
             self.now = self.now_us // 1000
             self._prune()
+            self.doors.moves = MOVES
             try:
                 yield
             finally:
@@ -160,7 +166,8 @@ class Store:
     @property
     def left(self) -> int:
         """How many calls are left to do for somebody who is here."""
-        return len(self.queue) + len(self.ready) + len(self.held) - len(self.unknown)
+        waiting = len(self.queue) + len(self.doors.parked) + len(self.ready)
+        return waiting + len(self.held) - len(self.unknown)
 
     def next_fence(self) -> int:
         """Return a fence that was never given before."""

@@ -5,10 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from shadows.adapters.redis.keys import decode
+from shadows.core.gates import REASONS
 from shadows.core.lifecycle import ExecutionState
+from shadows.ports.admission import Admission, Passage
 from shadows.ports.broker import Claim, Counts, DeadLetter, Lease, Record
 
-_HEADER, _LEASE, _SCHEDULED, _READY = 7, 7, 5, 14
+_MARKS: dict[bytes, tuple[Any, ...]] = {b"admitted": (True,), **{word.encode(): (False, word) for word in REASONS}}
+"""What the mark of its gates says of a lease: whether it is admitted, and why it was dropped."""
+_HEADER, _LEASE, _WAITING, _READY = 7, 8, 5, 14
 
 
 def claim(answer: list[Any], heard: bytes | None = None) -> Claim:
@@ -16,8 +20,18 @@ def claim(answer: list[Any], heard: bytes | None = None) -> Claim:
     due_in, cursor, more, left, enrolled, started, inbox = answer[:_HEADER]
     fields = iter(answer[_HEADER:])
     leases = tuple(
-        Lease(decode(key.decode()), token.decode(), fence, int(attempt), payload, deliveries, int(due), started)
-        for key, token, fence, attempt, due, deliveries, payload in zip(*[fields] * _LEASE, strict=True)
+        Lease(
+            decode(key.decode()),
+            token.decode(),
+            fence,
+            int(attempt),
+            payload,
+            deliveries,
+            int(due),
+            started,
+            *_MARKS.get(mark, ()),
+        )
+        for key, token, fence, attempt, due, deliveries, mark, payload in zip(*[fields] * _LEASE, strict=True)
     )
     messages = inbox if heard is None else [heard, *inbox]
     return Claim(
@@ -29,6 +43,12 @@ def claim(answer: list[Any], heard: bytes | None = None) -> Claim:
         tuple(_cancel(message) for message in messages if message),
         bool(enrolled),
     )
+
+
+def admissions(answer: list[Any]) -> list[Admission]:
+    """Return what became of each call at its gates."""
+    words = iter(answer)
+    return [Admission(Passage(word.decode()), reason.decode()) for word, reason in zip(words, words, strict=True)]
 
 
 def _cancel(message: bytes) -> tuple[str, int]:
@@ -68,20 +88,20 @@ def _number(text: bytes) -> int | None:
 
 def counts(answer: list[Any]) -> tuple[int, Counts]:
     """Return the server's time in ms, and the numbers."""
-    taken, scheduled, queued, running, unknown, dead = answer
-    return taken, Counts(scheduled, queued, running, parked=0, unknown=unknown, dead=dead)
+    taken, scheduled, queued, running, parked, unknown, dead = answer
+    return taken, Counts(scheduled, queued, running, parked, unknown, dead)
 
 
-def scheduled(answer: list[Any]) -> list[Record]:
-    """Return the scheduled calls of one step."""
-    rows = zip(*[iter(answer)] * _SCHEDULED, strict=True)
+def waiting(state: ExecutionState, answer: list[Any]) -> list[Record]:
+    """Return the calls of one step, which are all in this state."""
+    rows = zip(*[iter(answer)] * _WAITING, strict=True)
     return [
         Record(
             decode(key.decode()),
-            ExecutionState.SCHEDULED,
+            state,
             run.decode(),
             int(attempt),
-            int(float(due)),
+            int(float(due)) if due else None,
             payload=payload,
         )
         for key, due, run, attempt, payload in rows

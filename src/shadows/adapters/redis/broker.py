@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any, Final
 import attrs
 
 from shadows.adapters.redis import answers, scripts
+from shadows.adapters.redis.doors import lines
 from shadows.adapters.redis.driver import Command, Driver, NoScript, Value, ask_about, first_error
 from shadows.adapters.redis.keys import Keys, encode
+from shadows.core.lifecycle import ExecutionState
 from shadows.errors import BrokenKey
 from shadows.ports.broker import (
     BATCH,
@@ -33,9 +35,11 @@ from shadows.ports.seeding import Seeding
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from shadows.core.gates import Gate
     from shadows.core.holder import Holder
     from shadows.core.scheduling import Due
     from shadows.core.verdict import Verdict
+    from shadows.ports.admission import Admission
     from shadows.ports.backend import Terms
     from shadows.ports.seeding import Seed
 
@@ -170,6 +174,16 @@ class RedisBroker:
         inbox = self.keys.inbox(holder.id)
         first_error(await self.driver.ask(("RPUSH", inbox, ""), ("PEXPIRE", inbox, _INBOX_TTL)))
 
+    async def admit(self, holder: Holder, asked: Sequence[tuple[Lease, Sequence[Gate]]]) -> list[Admission]:
+        batches: list[tuple[Value, ...]] = []
+        for start in range(0, len(asked), BATCH):
+            arguments: list[Value] = [holder.id]
+            for lease, gates in asked[start : start + BATCH]:
+                arguments += (encode(lease.key), lease.token, lease.fence, lease.deliveries, lines(gates))
+            batches.append(tuple(arguments))
+        replies = await self.scripts.run_all("admit", batches)
+        return [admission for answer in replies for admission in answers.admissions(answer)]
+
     async def settle(self, holder: Holder, done: Sequence[tuple[Lease, Verdict]]) -> list[Settlement]:
         batches = [self._done(holder, done[start : start + BATCH]) for start in range(0, len(done), BATCH)]
         replies = await self.scripts.run_all("settle", batches)
@@ -203,13 +217,15 @@ class RedisBroker:
     async def survey(self, limit: int) -> Survey:
         taken, counts = answers.counts(await self.scripts.run("survey", "counts", "", 0))
         records: list[Record] = []
-        while len(records) < limit:
-            step = answers.scheduled(
-                await self.scripts.run("survey", "scheduled", len(records), min(BATCH, limit - len(records)))
-            )
-            records += step
-            if not step:
-                break
+        for state in (ExecutionState.SCHEDULED, ExecutionState.PARKED):
+            rank = 0
+            while len(records) < limit:
+                most = min(BATCH, limit - len(records))
+                step = answers.waiting(state, await self.scripts.run("survey", state.value, rank, most))
+                records += step
+                rank += len(step)
+                if not step:
+                    break
         begin = "-"
         while len(records) < limit:
             step, last = answers.ready(
@@ -224,11 +240,12 @@ class RedisBroker:
     async def clear(self) -> int:
         _, waiting = answers.counts(await self.scripts.run("survey", "counts", "", 0))
         ended = 0
-        for _ in range(-(-waiting.scheduled // BATCH)):
-            count, looked, _, _ = await self.scripts.run("clear", "scheduled", BATCH)
-            ended += int(count)
-            if looked < BATCH:
-                break
+        for line, length in (("scheduled", waiting.scheduled), ("parked", waiting.parked)):
+            for _ in range(-(-length // BATCH)):
+                count, looked, _, _ = await self.scripts.run("clear", line, BATCH)
+                ended += int(count)
+                if looked < BATCH:
+                    break
         after, upto = b"", b""
         while True:
             count, looked, after, upto = await self.scripts.run("clear", "ready", BATCH, after, upto)

@@ -5,17 +5,20 @@ from __future__ import annotations
 from functools import cache
 from importlib.resources import files
 
+_GATES = ("_look", "_gates")
+"""What every script needs that ends an attempt or moves a call."""
 _VERBS: dict[str, tuple[str, ...]] = {
-    "schedule": ("schedule",),
-    "seed": ("seed",),
-    "claim": ("claim",),
-    "settle": ("settle",),
-    "turn": ("settle", "claim", "turn"),
+    "schedule": (*_GATES, "schedule"),
+    "seed": (*_GATES, "seed"),
+    "claim": (*_GATES, "_chores", "claim"),
+    "admit": (*_GATES, "admit"),
+    "settle": (*_GATES, "settle"),
+    "turn": (*_GATES, "settle", "_chores", "claim", "turn"),
     "renew": ("renew",),
-    "cancel": ("cancel",),
+    "cancel": (*_GATES, "cancel"),
     "read": ("read",),
     "survey": ("survey",),
-    "clear": ("clear",),
+    "clear": (*_GATES, "clear"),
     "report": ("report",),
     "check_in": ("check_in",),
     "check_out": ("check_out",),

@@ -129,6 +129,19 @@ local function forget_all()
   finished = {}
 end
 
+-- What a call with gates holds is given back (see _gates.lua); `keep` says what is remembered of it.
+local let_go
+local function let_go_if_gated(key)
+  if call('EXISTS', base .. '!gates:' .. key) == 1 then let_go(key) end
+end
+
+-- Whether the holder has this message, whatever its record says.
+local function holds(holder, id)
+  if is_finished[id] then return false end
+  local row = try('XPENDING', stream, GROUP, id, id, 1, holder)
+  return not failed(row) and #row == 1
+end
+
 -- Runs that left no record, remembered for a while so that a repeated request gets its first answer.
 local remembered, just_remembered = {}, {}
 local function name_of(run, key)
@@ -161,6 +174,7 @@ end
 -- The record was evicted: its progress is over, but a successor that it had still follows.  Returns the successor's run.
 local function recall(key)
   call('DEL', reports .. key)
+  let_go_if_gated(key)
   local successor = try('HGET', successors .. key, 'run')
   return not failed(successor) and successor or nil
 end
@@ -209,6 +223,7 @@ end
 
 -- End a run: `marks` are the last fields of its record, `result` its outcome ('' for none).  A successor takes the key at once.
 local function close(key, record, seen, state, ttl, result, marks)
+  if seen.gate then let_go(key) end
   if seen.cancel and not seen.successor then stop(key) end
   if seen.successor then
     remember(seen.run, key)
@@ -236,7 +251,8 @@ end
 
 -- Take a waiting call out of wherever it waits; its record is left for the caller.
 local function displace(key, record, state)
-  local id, stranger = unpack(call('HMGET', record, 'id', 'unknown'), 1, 2)
+  local id, stranger, gate = unpack(call('HMGET', record, 'id', 'unknown', 'gate'), 1, 3)
+  if gate then let_go(key) end
   if state == 'queued' then
     call('XDEL', stream, id)
   else

@@ -1,7 +1,7 @@
 -- claim: holder, limit, most deliveries, sweep cursor ('' none, '-' from the start), presence horizon ms, '1' to empty the inbox,
 --   '1' to recover what is pending for this holder and not among the ids that follow.
 -- Returns {µs until the next call is due or -1, cursor, 1 if more may be ready, calls left, 1 if presence knows the holder,
---   ms of the server's clock, messages from the inbox, then key, id, fence, attempt, due, deliveries, payload for each lease}.
+--   ms of the server's clock, messages from the inbox, then key, id, fence, attempt, due, deliveries, mark of its gates, payload for each lease}.
 -- Guarantee: every lease returned is marked running under its own new fence in this step; nothing else was consumed.
 local PROMOTE, SWEEP, PAGE, NEWER = 100, 100, 200, '!newer:60000'
 local HEADER = 7
@@ -27,6 +27,7 @@ local function promote()
       announce(key, 'queued', found[3])
     elseif bury({ 'reason', 'undecodable', 'key', key, 'payload', fetch(key) or '' }) then
       if failed(found) then call('DEL', base .. key) else wipe(key, record) end
+      let_go_if_gated(key)
     else
       gone[#gone] = nil
     end
@@ -60,13 +61,15 @@ local function take(leases, most, id, fields, count)
     return
   end
   local record = runs .. key
-  local found = try('HMGET', record, 'id', 'state', 'fence', 'run', 'cancel', 'watched', 'successor', 'reported', 'lost', 'unknown')
+  local found = try('HMGET', record, 'id', 'state', 'fence', 'run', 'cancel', 'watched', 'successor', 'reported', 'lost', 'unknown',
+    'gate')
   if failed(found) then
     if quarantine(id, fields) then forget(id) end
+    let_go_if_gated(key)
     return
   end
-  local owner, state, fence, run, cancel, watched, successor, reported, lost, unknown = unpack(found, 1, 10)
-  local seen = { fence = fence, run = run, cancel = cancel, watched = watched, successor = successor, reported = reported }
+  local owner, state, fence, run, cancel, watched, successor, reported, lost, unknown, gate = unpack(found, 1, 11)
+  local seen = { fence = fence, run = run, cancel = cancel, watched = watched, successor = successor, reported = reported, gate = gate }
   local deliveries = count + (tonumber(lost) or 0)
   if state and (owner ~= id or not (state == 'queued' or state == 'running')) then return forget(id) end
   if not state then
@@ -75,8 +78,12 @@ local function take(leases, most, id, fields, count)
   end
   if unknown then try('SREM', strangers, key) end
   if cancel or deliveries > most then return refuse(key, record, seen, id, attempt, deliveries - 1, payload) end
+  if gate == 'reserved' or gate == 'settling' then
+    gate = ask_again(key, seen, gate, id, attempt, when, deliveries - 1, payload)
+    if not gate then return end
+  end
   leases[#leases + 1] = { key = key, id = id, attempt = attempt, due = when, deliveries = deliveries, payload = payload,
-    watched = watched }
+    watched = watched, gate = gate or '' }
 end
 
 -- A message to the holder may have been lost with the same answer: is the cancel of this running call asked for?
@@ -179,6 +186,7 @@ local function claim(first)
 
   local leases, enrolled, more, messages = {}, 1, false, hear and read_inbox(holder) or {}
   local next_due = promote()
+  local undone = do_chores()
   if broken then
     local known = {}
     for i = first + 7, #ARGV do known[ARGV[i]] = true end
@@ -206,8 +214,8 @@ local function claim(first)
     call('HSET', runs .. lease.key, 'state', 'running', 'fence', fence, 'worker', holder, 'started', now(), 'id', lease.id)
     announce(lease.key, 'running', lease.watched, fence)
     out[n + 1], out[n + 2], out[n + 3], out[n + 4] = lease.key, lease.id, fence, lease.attempt
-    out[n + 5], out[n + 6], out[n + 7] = lease.due, lease.deliveries, lease.payload
-    n = n + 7
+    out[n + 5], out[n + 6], out[n + 7], out[n + 8] = lease.due, lease.deliveries, lease.gate, lease.payload
+    n = n + 8
   end
   forget_all()
   remember_all()
@@ -216,8 +224,8 @@ local function claim(first)
   ring_for_placed()
 
   out[1] = next_due and math.ceil(math.max(0, next_due - clock()) * 1000) or -1
-  out[2], out[3], out[5], out[6], out[7] = cursor, more and 1 or 0, enrolled, now(), messages
+  out[2], out[3], out[5], out[6], out[7] = cursor, (more or undone) and limit > 0 and 1 or 0, enrolled, now(), messages
   local unknown = try('SCARD', strangers)
-  out[4] = math.max(0, call('XLEN', stream) + call('ZCARD', queue) - (failed(unknown) and 0 or unknown))
+  out[4] = math.max(0, call('XLEN', stream) + call('ZCARD', queue) + (tried('ZCARD', parked) or 0) - (failed(unknown) and 0 or unknown))
   return out
 end

@@ -1,4 +1,4 @@
--- clear: 'scheduled' | 'ready', how many at most, for ready: after which id, and up to which ('' at the first step).
+-- clear: 'scheduled' | 'parked' | 'ready', how many at most, for ready: after which id, and up to which ('' at the first step).
 -- Returns {how many ended, how many were looked at, the last id looked at, up to which id}.
 -- Guarantee: each step is bounded; waiting calls end, running ones are untouched, what is added after the first step stays.
 local function end_waiting(key)
@@ -6,7 +6,10 @@ local function end_waiting(key)
   local found = try('HMGET', record, 'state', 'run', 'watched', 'reported')
   if failed(found) or found[1] == 'running' then return 0 end
   if not LIVE[found[1]] then
-    if not found[1] then wipe(key, record) end  -- the record was evicted
+    if not found[1] then  -- the record was evicted
+      wipe(key, record)
+      let_go_if_gated(key)
+    end
     return 0
   end
   displace(key, record, found[1])
@@ -16,11 +19,11 @@ local function end_waiting(key)
   return 1
 end
 
-local function clear_scheduled(most)
-  local ended, keys = 0, call('ZRANGE', queue, 0, most - 1)
+local function clear_line(line, most)
+  local ended, keys = 0, tried('ZRANGE', line, 0, most - 1) or {}
   for _, key in ipairs(keys) do
     ended = ended + end_waiting(key)
-    call('ZREM', queue, key)
+    call('ZREM', line, key)
   end
   return { ended, #keys, '', '' }
 end
@@ -58,7 +61,8 @@ local function clear(first)
   local wrong = overwritten()
   if wrong then return wrong end
   local what, most = ARGV[first], tonumber(ARGV[first + 1])
-  local answer = what == 'scheduled' and clear_scheduled(most) or clear_ready(most, ARGV[first + 2], ARGV[first + 3])
+  local line = what == 'scheduled' and queue or what == 'parked' and parked
+  local answer = line and clear_line(line, most) or clear_ready(most, ARGV[first + 2], ARGV[first + 3])
   finish()
   return answer
 end

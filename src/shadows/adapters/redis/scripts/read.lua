@@ -48,6 +48,9 @@ local function read(first)
     if state == 'running' then deliveries = deliveries_of(id, lost) end
   elseif state == 'scheduled' then
     due = call('ZSCORE', queue, key) or ''
+  elseif state == 'parked' then
+    due = try('HGET', base .. '!gates:' .. key, 'when')
+    if failed(due) or not due then due = '' end
   end
   if ARGV[first + 1] == '1' and LIVE[state] then call('HSET', record, 'watched', 1) end
   if letter then payload = payload_of_letter(letter) end

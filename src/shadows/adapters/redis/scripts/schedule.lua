@@ -27,7 +27,10 @@ local function schedule_one(repeated, key, on_live, due, run, payload)
     displace(key, record, state)
     announce(key, 'superseded', watched)
   end
-  if stranded then call('DEL', successors .. key) end
+  if stranded then
+    call('DEL', successors .. key)
+    let_go_if_gated(key)
+  end
   if state then
     remember(owner, key)
     wipe(key, record)

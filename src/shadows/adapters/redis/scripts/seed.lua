@@ -49,7 +49,10 @@ local function seed_one(restart, key, due, definition, payload)
     return 'changed'
   end
   if stopped then return 'cancelled' end
-  if lost then call('DEL', successors .. key) end
+  if lost then
+    call('DEL', successors .. key)
+    let_go_if_gated(key)
+  end
   if state then remember(owner, key) end
   if state and not LIVE[state] then retire(key, record, owner) end
   wipe(key, record)

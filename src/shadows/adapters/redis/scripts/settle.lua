@@ -6,12 +6,6 @@
 --   message) is one step.
 local SETTLED = 12
 
-local function holds(holder, id)
-  if is_finished[id] then return false end
-  local row = try('XPENDING', stream, GROUP, id, id, 1, holder)
-  return not failed(row) and #row == 1
-end
-
 -- A failed run keeps its payload as long as its record, so that it can be replayed.
 local function keep_payload(key, record, id, ttl)
   local entry = call('XRANGE', stream, id, id)[1]
@@ -29,6 +23,7 @@ end
 local function perpetuate(key, record, seen, id, state, body, marks, follow)
   local due, definition, payload = string.match(follow, '^(%S*) (%S*) (.*)$')
   remember(seen.run, key)
+  if seen.gate then let_go(key) end
   if TTL > 0 then
     local gone = past_of(seen.run, key)
     if failed(try('RENAME', record, gone)) then call('DEL', gone) end
@@ -66,6 +61,7 @@ local function put_back(key, record, seen, attempt, deliveries, body, patience)
   if waited >= patience then
     return give_up(key, record, seen, 'unknown-task', attempt, deliveries - 1, body) and 'buried' or 'broken'
   end
+  if seen.gate then let_go(key, 'attempt') end
   local marks = { 'unknown', since }
   if deliveries > 1 then marks[3], marks[4] = 'lost', deliveries - 1 end
   place_again(key, record, now() + math.min(60000, waited + 1000), attempt, body, unpack(marks))
@@ -77,12 +73,13 @@ end
 
 local function settle_one(holder, patience, key, id, fence, kind, state, reason, task, due, attempt, deliveries, body, follow)
   local record = runs .. key
-  local found = try('HMGET', record, 'id', 'state', 'fence', 'run', 'cancel', 'watched', 'successor', 'reported', 'unknown')
+  local found = try('HMGET', record, 'id', 'state', 'fence', 'run', 'cancel', 'watched', 'successor', 'reported', 'unknown', 'gate')
   if failed(found) then
     forget(id)
+    let_go_if_gated(key)
     return 'broken'
   end
-  local owner, current, holding, run, cancel, watched, successor, reported, unknown = unpack(found, 1, 9)
+  local owner, current, holding, run, cancel, watched, successor, reported, unknown, gate = unpack(found, 1, 10)
   if current and (current ~= 'running' or holding ~= fence or owner ~= id) then
     if owner ~= id then forget(id) end
     return 'superseded'
@@ -90,7 +87,8 @@ local function settle_one(holder, patience, key, id, fence, kind, state, reason,
     if not holds(holder, id) then return 'superseded' end
     successor = recall(key)
   end
-  local seen = { fence = fence, run = run, cancel = cancel, watched = watched, successor = successor, reported = reported, unknown = unknown }
+  local seen = { fence = fence, run = run, cancel = cancel, watched = watched, successor = successor, reported = reported, unknown = unknown,
+    gate = gate }
   forget(id)
   if kind == 'end' then return end_run(key, record, seen, id, state, reason, task, attempt, body, follow) end
   if kind == 'bury' then
@@ -101,6 +99,7 @@ local function settle_one(holder, patience, key, id, fence, kind, state, reason,
     return cancel and 'cancelled' or 'settled'
   end
   if kind == 'unknown' then return put_back(key, record, seen, attempt, tonumber(deliveries), body, patience) end
+  if gate then let_go(key, kind == 'again' and 'run' or 'attempt') end
   if kind == 'again' then
     place_again(key, record, resolve(due), attempt, body)
   elseif tonumber(deliveries) > 1 then

@@ -1,17 +1,21 @@
--- survey: 'counts' | 'scheduled' | 'ready', where to begin, how many at most.
--- counts: {ms of the server's clock, scheduled, queued, running, unknown, dead}.
--- scheduled (begin is a rank): key, due, run, attempt, payload for each;  ready (begin is an id, '-' or '('id):
+-- survey: 'counts' | 'scheduled' | 'parked' | 'ready', where to begin, how many at most.
+-- counts: {ms of the server's clock, scheduled, queued, running, parked, unknown, dead}.
+-- scheduled, parked (begin is a rank): key, due, run, attempt, payload for each;  ready (begin is an id, '-' or '('id):
 -- id, key, state ('' for a message that is no call), run, attempt, due, worker, started, fence, deliveries, cancel, 0 or 1 and the
 -- successor, payload for each.
 -- Guarantee: counts are exact at one moment and cost the same however long the lines are; a list is one bounded step.
+local parked = base .. '!parked'
+
 local function count()
   local summary, unknown, letters = try('XPENDING', stream, GROUP), try('SCARD', strangers), try('XLEN', dead_letters)
+  local waiting = try('ZCARD', parked)
   local pending, newer = failed(summary) and 0 or summary[1], 0
   for _, row in ipairs(not failed(summary) and summary[4] or {}) do
     if row[1] == '!newer:60000' then newer = tonumber(row[2]) end
   end
   local length = call('XLEN', stream)
-  return { now(), call('ZCARD', queue), math.max(0, length - pending + newer), pending - newer, failed(unknown) and 0 or unknown,
+  return { now(), call('ZCARD', queue), math.max(0, length - pending + newer), pending - newer,
+    failed(waiting) and 0 or waiting, failed(unknown) and 0 or unknown,
     failed(letters) and 0 or letters }
 end
 
@@ -23,6 +27,18 @@ local function list_scheduled(from, most)
     local n = #out
     out[n + 1], out[n + 2], out[n + 3], out[n + 4] = rows[i], rows[i + 1], found[1] or '', found[2] or 1
     out[n + 5] = fetch(rows[i], found[3]) or ''
+  end
+  return out
+end
+
+local function list_parked(from, most)
+  local keys, out = try('ZRANGE', parked, from, from + most - 1), {}
+  for _, key in ipairs(not failed(keys) and keys or {}) do
+    local found, due = try('HMGET', runs .. key, 'run', 'attempt', 'payload'), try('HGET', base .. '!gates:' .. key, 'when')
+    if failed(found) then found = {} end
+    local n = #out
+    out[n + 1], out[n + 2], out[n + 3], out[n + 4] = key, not failed(due) and due or '', found[1] or '', found[2] or 1
+    out[n + 5] = fetch(key, found[3]) or ''
   end
   return out
 end
@@ -48,6 +64,7 @@ local function survey(first)
   if wrong then return wrong end
   local what, from, most = ARGV[first], ARGV[first + 1], tonumber(ARGV[first + 2])
   if what == 'scheduled' then return list_scheduled(tonumber(from), most) end
+  if what == 'parked' then return list_parked(tonumber(from), most) end
   if what == 'ready' then return list_ready(from, most) end
   return count()
 end
