@@ -21,6 +21,10 @@ from __future__ import annotations
 
 from shadows.core.disposition import Disposition
 from shadows.core.lifecycle import ExecutionState
+from shadows.current import CurrentExecution, CurrentShadow, CurrentWorker
+from shadows.dependencies.context import TaskKey, TaskLogger
+from shadows.dependencies.depends import CallArgument, Depends, Shared, TaskArgument
+from shadows.dependencies.logged import Logged
 from shadows.dependencies.retry import ExponentialRetry, Retry
 from shadows.errors import (
     BrokenKey,
@@ -28,6 +32,7 @@ from shadows.errors import (
     BrokerFull,
     BrokerUnavailable,
     ConfigurationError,
+    CycleError,
     ExecutionCancelled,
     NotAllowed,
     OutcomeUnknown,
@@ -62,14 +67,25 @@ __all__ = [  # noqa: RUF022 - grouped as a newcomer meets them
     "TaskCall",
     "WorkerInfo",
     # what tasks declare
+    "CallArgument",
+    "CurrentExecution",
+    "CurrentShadow",
+    "CurrentWorker",
+    "Depends",
     "ExponentialRetry",
+    "Logged",
     "Retry",
+    "Shared",
+    "TaskArgument",
+    "TaskKey",
+    "TaskLogger",
     # errors
     "BrokenKey",
     "BrokerError",
     "BrokerFull",
     "BrokerUnavailable",
     "ConfigurationError",
+    "CycleError",
     "ExecutionCancelled",
     "NotAllowed",
     "OutcomeUnknown",

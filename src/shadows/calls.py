@@ -127,7 +127,7 @@ class Calls:
             running.kwargs,
             instant(running.due),
             Disposition.LOADED,
-            running.function,
+            running.plan.function,
             ExecutionState.RUNNING,
             running.attempt,
             started_at=instant(running.started),

@@ -4,6 +4,7 @@
 
     ShadowsError
     ├── ConfigurationError (ValueError)    an option, a name or a URL that cannot work
+    │   └── CycleError                     dependencies that need each other
     ├── UnknownTask (KeyError)             a name that nobody registered
     ├── SerializationError (TypeError)     a value that cannot travel
     │   ├── PayloadTooLarge                ... because it is too big
@@ -33,6 +34,10 @@ class ConfigurationError(ShadowsError, ValueError):
     """An option, a name, a key, a time or a URL that cannot work; the text names it, its value and the
     remedy.
     """
+
+
+class CycleError(ConfigurationError):
+    """Dependencies that need each other in a circle; the text goes round it once."""
 
 
 class UnknownTask(ShadowsError, KeyError):

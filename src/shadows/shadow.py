@@ -6,6 +6,7 @@ import asyncio
 import os
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any, Self, overload
 
 import attrs
@@ -15,7 +16,6 @@ from shadows.adapters.codecs.cloudpickle import CloudpickleCodec
 from shadows.adapters.open import Connection, open_backend
 from shadows.calls import Calls, When
 from shadows.core.holder import name_of
-from shadows.core.lifecycle import ExecutionState
 from shadows.core.names import task_key
 from shadows.core.scheduling import instant, milliseconds
 from shadows.core.settings import shadow_options
@@ -26,9 +26,10 @@ from shadows.engine.watch import Watcher
 from shadows.execution import Access, Execution, TaskCall
 from shadows.ports.backend import Terms
 from shadows.ports.broker import BATCH, Cancellation, OnLive, Part
-from shadows.snapshot import RunningExecution, Snapshot, WorkerInfo
+from shadows.snapshot import Snapshot, WorkerInfo, taken
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
     from types import TracebackType
 
     from shadows.adapters.memory.virtual_clock import VirtualClock
@@ -184,6 +185,17 @@ class Shadow:
         for function in collection(path):
             self._registry.register(function)
 
+    def override(self, function: Callable[..., Any], instead: Callable[..., Any]) -> AbstractContextManager[None]:
+        """Let another function stand for one that tasks depend on, inside of a ``with`` block of a test.
+
+        It counts for every ``Depends(function)`` and ``Shared(function)`` in the runs that workers of this client
+        begin meanwhile, however deeply nested.
+
+        Raises:
+            TypeError: one of them is no function.
+        """
+        return self._registry.overrides.override(function, instead)
+
     # Placing calls
 
     @overload
@@ -295,21 +307,7 @@ class Shadow:
         opened = self._ready()
         survey = await opened.backend.broker.survey(limit)
         executions = [(record, self._calls.found(record, opened.access)) for record in survey.records]
-        counts = survey.counts
-        return Snapshot(
-            instant(survey.taken),
-            counts.scheduled + counts.queued + counts.running + counts.parked,
-            counts.scheduled,
-            counts.queued,
-            counts.dead,
-            tuple(execution for record, execution in executions if record.state is not ExecutionState.RUNNING),
-            tuple(
-                RunningExecution(execution, execution.worker or "", instant(record.started or 0))
-                for record, execution in executions
-                if record.state is ExecutionState.RUNNING
-            ),
-            tuple(await self.workers()),
-        )
+        return taken(survey, executions, await self.workers())
 
     async def workers(self) -> list[WorkerInfo]:
         """Return the workers that are here."""
@@ -350,9 +348,9 @@ class Shadow:
         """What tells the time here."""
         return self._calls.clock
 
-    def running(self, running: Running) -> Execution[Any]:
-        """Return a handle on a run while its body runs."""
-        return self._calls.running(running, self._ready().access)
+    def handles(self) -> Callable[[Running], Execution[Any]]:
+        """Return what makes handles on runs while their bodies run, on the loop or in a thread."""
+        return partial(self._calls.running, access=self._ready().access)
 
     def backend(self) -> Backend:
         """Return what this shadow is connected to; raise RuntimeError outside of its context."""

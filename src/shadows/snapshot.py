@@ -6,10 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from shadows.core.lifecycle import ExecutionState
+from shadows.core.scheduling import instant
+
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from datetime import datetime
 
     from shadows.execution import Execution
+    from shadows.ports.broker import Record, Survey
 
 
 @attrs.frozen
@@ -48,3 +53,24 @@ class Snapshot:
     """waiting: those with a time first, then those that are ready"""
     running: tuple[RunningExecution, ...]
     workers: tuple[WorkerInfo, ...]
+
+
+def taken(
+    survey: Survey, executions: Iterable[tuple[Record, Execution[Any]]], workers: Iterable[WorkerInfo]
+) -> Snapshot:
+    """Return the snapshot that a survey amounts to, with a handle on each of its calls."""
+    counts, executions = survey.counts, [*executions]
+    return Snapshot(
+        instant(survey.taken),
+        counts.scheduled + counts.queued + counts.running + counts.parked,
+        counts.scheduled,
+        counts.queued,
+        counts.dead,
+        tuple(execution for record, execution in executions if record.state is not ExecutionState.RUNNING),
+        tuple(
+            RunningExecution(execution, execution.worker or "", instant(record.started or 0))
+            for record, execution in executions
+            if record.state is ExecutionState.RUNNING
+        ),
+        tuple(workers),
+    )

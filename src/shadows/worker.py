@@ -8,7 +8,7 @@ import socket
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from random import random
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import attrs
 
@@ -16,7 +16,10 @@ from shadows.adapters.observers.log import LogObserver
 from shadows.core.backoff import pause
 from shadows.core.holder import Holder, holder
 from shadows.core.settings import WorkerOptions, worker_options
+from shadows.dependencies.context import in_context
+from shadows.dependencies.keeping import Keeping
 from shadows.dependencies.running import Workplace
+from shadows.dependencies.tasks import Tasks, everywhere, fallback
 from shadows.engine.drain import drain
 from shadows.engine.loop import Loop
 from shadows.engine.run import Runner
@@ -24,7 +27,7 @@ from shadows.engine.tend import InThread, OnLoop, Renewals
 from shadows.errors import BrokerError, BrokerUnavailable, ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from datetime import timedelta
     from types import TracebackType
 
@@ -40,6 +43,7 @@ class _Entered:
     holder: Holder
     backend: Backend
     threads: ThreadPoolExecutor
+    workplace: Workplace
 
 
 class Worker:
@@ -61,8 +65,14 @@ class Worker:
         scheduling_resolution: how often to look by itself while a call is due within a second; default 250
             ms.
         schedule_automatic_tasks: start the automatic tasks; default true.
+        fallback_task: a function, or ``"module:attribute"``, that runs the calls of tasks which are not registered
+            here, with their arguments; default none: they are put back for a worker that knows them.
+        dependencies: what each task of this worker has besides what it declares itself: a list of dependencies, or
+            a mapping that gives them names.
         max_deliveries: leases of one attempt that may be lost before it becomes a dead letter; default 5.
         drain_timeout: how long running bodies may go on after a stop; default 30 s.
+        dependency_timeout: what setting up, or cleaning up, one dependency may take; then it has failed; default
+            30 s.
 
     Raises:
         ConfigurationError: an argument or an environment variable cannot work.
@@ -79,8 +89,11 @@ class Worker:
         scheduling_resolution: timedelta | None = None,
         schedule_automatic_tasks: bool | None = None,  # noqa: FBT001 - the documented position
         *,
+        fallback_task: Callable[..., Any] | str | None = None,
+        dependencies: Mapping[str, Any] | Iterable[Any] | None = None,
         max_deliveries: int | None = None,
         drain_timeout: timedelta | None = None,
+        dependency_timeout: timedelta | None = None,
     ) -> None:
         explicit: Mapping[str, object] = {
             "name": name,
@@ -92,10 +105,14 @@ class Worker:
             "schedule_automatic_tasks": schedule_automatic_tasks,
             "max_deliveries": max_deliveries,
             "drain_timeout": drain_timeout,
+            "dependency_timeout": dependency_timeout,
+            "fallback_task": fallback_task,
         }
         self._shadow = shadow
         self._options = worker_options(explicit, os.environ, default_name=f"{socket.gethostname()}#{os.getpid()}")
         self._observer: Observer = LogObserver(shadow.name)
+        instead = fallback(shadow.registry, self._options.fallback_task)
+        self._tasks = Tasks(shadow.registry, everywhere(dependencies), instead)
         self._entered: _Entered | None = None
         self._loop: Loop | None = None
         self._pump: asyncio.Task[None] | None = None
@@ -119,10 +136,16 @@ class Worker:
             msg = f"{self!r} is entered already"
             raise RuntimeError(msg)
         backend = self._shadow.backend().for_worker()
-        await backend.__aenter__()
+        self._tasks.enter()
+        try:
+            await backend.__aenter__()
+        except BaseException:
+            self._tasks.leave()
+            raise
         identity = holder(self.name, self._options.redelivery_timeout, nonce=os.urandom(6).hex())
         threads = ThreadPoolExecutor(self._options.concurrency, thread_name_prefix=f"shadows-{self.name}")
-        self._entered = _Entered(identity, backend, threads)
+        workplace = self._workplace(backend)
+        self._entered = _Entered(identity, backend, threads, workplace)
         return self
 
     async def __aexit__(
@@ -133,7 +156,9 @@ class Worker:
             return
         if self._loop is not None and self._pump is not None:
             await drain(self._loop, self._pump, self._options.drain_timeout)
+        self._tasks.leave()
         try:
+            await entered.workplace.keeping.close()
             await entered.backend.presence.check_out(entered.holder)
         except BrokerUnavailable:
             pass  # it fades by itself, a few heartbeats from now
@@ -207,7 +232,13 @@ class Worker:
         renewals = Renewals(entered.backend.broker, entered.holder, loop.held, lose, fail)
         tending = OnLoop(renewals, loop.holding) if entered.backend.renews_on_loop else InThread(renewals)
         self._observer.working(entered.holder, len(self._shadow.registry.plans))
-        pump = asyncio.create_task(loop.run(until_finished=until_finished), name=f"shadows-pump-{self.name}")
+        for kind in self._tasks.lifecycles():
+            await entered.workplace.keeping.living(kind)
+        pump = asyncio.create_task(
+            loop.run(until_finished=until_finished),
+            name=f"shadows-pump-{self.name}",
+            context=in_context(self._shadow, self),
+        )
         self._pump = pump
         attendance = asyncio.create_task(self._attend(entered, loop), name=f"shadows-attendance-{self.name}")
         try:
@@ -241,14 +272,28 @@ class Worker:
 
     def _make_loop(self, entered: _Entered, may_run: Callable[[str, str], bool] | None) -> Loop:
         shadow = self._shadow
-        workplace = Workplace(shadow, self, shadow.clock, shadow.running, entered.backend.broker.report)
         runner = Runner(
-            shadow.registry.plans, shadow.codecs, shadow.outcomes(), entered.threads, self._observer, workplace
+            self._tasks.plans,
+            shadow.codecs,
+            shadow.outcomes(),
+            entered.threads,
+            self._observer,
+            entered.workplace,
+            self._tasks.fallback,
         )
         if may_run is not None:
             runner.counts = may_run
         broker = entered.backend.broker
         return Loop(broker, entered.holder, self._options, runner, self._observer, shadow.horizon_of_presence)
+
+    def _workplace(self, backend: Backend) -> Workplace:
+        shadow = self._shadow
+        seconds = self._options.dependency_timeout.total_seconds()
+        keeping = Keeping(in_context(shadow, self), seconds, self._observer.untidy)
+        workplace = keeping.workplace = Workplace(
+            shadow, self, shadow.clock, keeping, shadow.handles(), backend.broker.report
+        )
+        return workplace
 
     async def _attend(self, entered: _Entered, loop: Loop) -> None:
         """Check in, and again whenever presence has forgotten us."""

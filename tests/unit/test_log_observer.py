@@ -32,11 +32,11 @@ def lines(caplog: pytest.LogCaptureFixture) -> list[tuple[str, str, str]]:
 
 def test_a_body_that_starts_is_named_with_its_attempt(caplog: pytest.LogCaptureFixture) -> None:
     """A redelivery says so."""
-    OBSERVER.started("send", LEASE)
-    OBSERVER.started("send", Lease("k", "1-0", 5, 1, b"", 3, 0, 0))
+    OBSERVER.started("send", LEASE, "send('me', ...)")
+    OBSERVER.started("send", Lease("k", "1-0", 5, 1, b"", 3, 0, 0), "send()")
     assert lines(caplog) == [
-        ("shadows.task", "INFO", "send: order-7 started (attempt 2)"),
-        ("shadows.task", "INFO", "send: k started (attempt 1, delivery 3)"),
+        ("shadows.task", "INFO", "send('me', ...): order-7 started (attempt 2)"),
+        ("shadows.task", "INFO", "send(): k started (attempt 1, delivery 3)"),
     ]
 
 
@@ -70,7 +70,7 @@ def test_a_body_that_ends_is_told_with_what_becomes_of_it(
 def test_routine_costs_nothing_where_nobody_reads_it(caplog: pytest.LogCaptureFixture) -> None:
     """A busy worker says thousands of such lines a second; what failed is told all the same."""
     caplog.set_level(logging.WARNING, "shadows")
-    OBSERVER.started("send", LEASE)
+    OBSERVER.started("send", LEASE, "send()")
     OBSERVER.ended("send", LEASE, verdict.completed("send"), None)
     OBSERVER.ended("send", LEASE, verdict.cancelled("send"), None)
     assert lines(caplog) == []
@@ -145,7 +145,7 @@ def test_the_life_of_a_worker_is_told(caplog: pytest.LogCaptureFixture) -> None:
 
 def every_word(task: str, lease: Lease) -> None:
     """Say all that is said about a call."""
-    OBSERVER.started(task, lease)
+    OBSERVER.started(task, lease, f"{task}()")
     for judged in (verdict.completed(task), verdict.failed(task, b""), verdict.cancelled(task)):
         OBSERVER.ended(task, lease, judged, None)
     OBSERVER.ended(task, lease, verdict.again(b"", attempt=2), None)

@@ -13,7 +13,7 @@ from shadows.dependencies.marker import Marker
 from shadows.dependencies.plan import plan
 from shadows.dependencies.retry import ExponentialRetry, Retry
 from shadows.errors import ConfigurationError
-from tests.unit.workplace import running
+from tests.unit.workplace import filled, running, set_up
 
 if TYPE_CHECKING:
     from nowhere import ForTheChecker  # type: ignore[import-not-found]  # pyright: ignore[reportMissingImports]
@@ -133,59 +133,58 @@ def test_a_call_looks_at_no_signature(monkeypatch: pytest.MonkeyPatch) -> None:
     made.bind((1,), {"b": 2})
 
 
-def test_a_dependency_need_not_be_supplied_and_is_filled_in_by_the_run() -> None:
+async def test_a_dependency_need_not_be_supplied_and_is_filled_in_by_the_run() -> None:
     """Each run gets a copy that knows its attempt."""
     made = plan(retried)
     made.bind((1,), {})
-    resolved = made.resolve(running(1, b=5, attempt=2))
-    retry = resolved.kwargs["retry"]
-    assert resolved.kwargs["b"] == 5
-    assert (retry.attempt, retry.attempts) == (2, 3)
-    assert resolved.on_failure is retry
+    run = running(1, b=5, attempt=2, function=retried)
+    setup = await set_up(run)
+    kwargs = setup.fill(run.kwargs)
+    assert kwargs["b"] == 5
+    assert (kwargs["retry"].attempt, kwargs["retry"].attempts) == (2, 3)
+    assert setup.on_failure is kwargs["retry"]
 
 
 @pytest.mark.parametrize(("args", "kwargs"), [((1,), {"retry": "mine"}), ((1, "mine"), {})])
-def test_a_supplied_argument_wins_over_a_dependency(args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+async def test_a_supplied_argument_wins_over_a_dependency(args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
     """By name or by position."""
     made = plan(retried)
     made.bind(args, kwargs)
-    assert made.resolve(running(*args, **kwargs)).kwargs == kwargs
+    assert await filled(running(*args, function=retried, **kwargs)) == kwargs
 
 
 def test_a_function_without_dependencies_gets_its_arguments_as_they_are() -> None:
     """No copy is made."""
-    run = running(1, b=1)
-    resolved = plan(plain).resolve(run)
-    assert resolved.kwargs is run.kwargs
-    assert resolved.on_failure is None
+    assert plan(plain).plain
+    assert not plan(retried).plain
 
 
 @pytest.mark.parametrize(
     ("function", "name", "attempts"), [(annotated, "again", 5), (aliased, "again", 3), (Made, "again", 3)]
 )
-def test_a_dependency_may_stand_in_annotated(function: Callable[..., Any], name: str, attempts: int) -> None:
+async def test_a_dependency_may_stand_in_annotated(function: Callable[..., Any], name: str, attempts: int) -> None:
     """Also behind an alias, in an annotation that is text, and beside names that only the type checker knows."""
     made = plan(function)
     made.bind((), {"size" if function is Made else "a": 1})
-    retry = made.resolve(running(attempt=2)).kwargs[name]
+    retry = (await filled(running(attempt=2, function=function)))[name]
     assert (retry.attempt, retry.attempts) == (2, attempts)
 
 
-def test_an_annotation_need_not_be_text() -> None:
+async def test_an_annotation_need_not_be_text() -> None:
     """It is an object in a module without ``from __future__ import annotations``."""
 
     async def modern(again, a): ...  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
 
     modern.__annotations__ = {"again": Annotated[Retry, Retry(attempts=4)], "a": int}
-    assert plan(modern).resolve(running()).kwargs["again"].attempts == 4
+    assert (await filled(running(function=modern)))["again"].attempts == 4
 
 
-def test_several_dependencies_are_filled_in_together() -> None:
+async def test_several_dependencies_are_filled_in_together() -> None:
     """Those without a single kind may repeat; positions and defaults do not matter."""
     made = plan(several)
-    assert list(made.markers) == ["first", "second", "retry"]
-    assert set(made.resolve(running(1)).kwargs) == {"first", "second", "retry"}
-    assert set(made.resolve(running(1, 2, 3)).kwargs) == {"retry"}
+    assert [each.parameter for each in made.declared] == ["first", "second", "retry"]
+    assert set(await filled(running(1, function=several))) == {"first", "second", "retry"}
+    assert set(await filled(running(1, 2, 3, function=several))) == {"retry"}
 
 
 @pytest.mark.parametrize(("function", "where"), [(twice, "'retry' and 'again'"), (doubly, "'retry' and 'retry'")])
@@ -216,7 +215,7 @@ def test_an_annotated_parameter_that_cannot_be_read_is_refused() -> None:
         plan(dunder)
     with pytest.raises(ConfigurationError, match=r"annotation of unreadable\(\)'s parameter 'a' cannot be read"):
         plan(unreadable)
-    assert not plan(harmless).markers
+    assert not plan(harmless).declared
 
 
 @pytest.mark.parametrize(
@@ -242,7 +241,7 @@ def test_it_is_known_whether_a_call_gives_a_coroutine(function: Callable[..., An
 def test_methods_and_callable_objects_have_dependencies_too() -> None:
     """Their annotations are read where they were written."""
     for function in (Mailer(), Mailer().send, functools.partial(Mailer(), "me")):
-        assert plan(function).markers == {"retry": _retry}
+        assert [each.marker for each in plan(function).declared] == [_retry]
 
 
 def test_a_wrapper_shows_what_it_wraps() -> None:
@@ -252,7 +251,7 @@ def test_a_wrapper_shows_what_it_wraps() -> None:
     async def wrapper(*args: Any, **kwargs: Any) -> None: ...
 
     made = plan(wrapper)
-    assert list(made.markers) == ["again"]
+    assert [each.parameter for each in made.declared] == ["again"]
     assert made.name == "annotated"
 
 
@@ -276,7 +275,7 @@ def test_a_parameter_list_of_any_length_holds_no_dependency() -> None:
 
     async def loose(*args: Annotated[Any, Other()], **kwargs: Annotated[Any, Other()]) -> None: ...
 
-    assert not plan(loose).markers
+    assert not plan(loose).declared
 
 
 def test_a_class_that_inherits_its_constructor_is_read_where_that_was_written() -> None:
@@ -287,4 +286,4 @@ def test_a_class_that_inherits_its_constructor_is_read_where_that_was_written() 
 
     made = plan(Sub)
     assert made.name == "Sub"
-    assert list(made.markers) == ["again"]
+    assert [each.parameter for each in made.declared] == ["again"]

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from contextvars import copy_context
 from typing import TYPE_CHECKING, Any
 
+import attrs
+
 from shadows.adapters.clock import SystemClock
+from shadows.dependencies.keeping import Keeping
+from shadows.dependencies.plan import plan
 from shadows.dependencies.running import Running, Workplace
+from shadows.dependencies.setup import Setup
 from shadows.ports.broker import Lease
 
 if TYPE_CHECKING:
@@ -21,9 +27,31 @@ async def report(lease: Lease, progress: Mapping[str, str]) -> bool:
     return lease.fence > 0
 
 
-def workplace(shadow: Any = "the shadow", worker: Any = "the worker", **more: Any) -> Workplace:
-    """Return a workplace, whose runs have their key as their handle."""
-    return Workplace(shadow, worker, SystemClock(), lambda running: f"the execution {running.key}", report, **more)
+@attrs.frozen
+class Named:
+    """Stands for a shadow or a worker."""
+
+    name: str
+
+
+@attrs.frozen
+class Handle:
+    """Stands for an execution."""
+
+    key: str
+
+
+UNTIDY: list[tuple[str, BaseException]] = []
+"""What a workplace could not close."""
+
+
+def workplace(*, seconds: float = 5.0) -> Workplace:
+    """Return a workplace where setting up or cleaning up a dependency may take so many seconds."""
+    keeping = Keeping(copy_context(), seconds, lambda what, error: UNTIDY.append((what, error)))
+    keeping.workplace = made = Workplace(
+        Named("shadow"), Named("worker"), SystemClock(), keeping, lambda running: Handle(running.key), report
+    )
+    return made
 
 
 def lease(payload: bytes = b"", *, attempt: int = 1, deliveries: int = 1) -> Lease:
@@ -35,9 +63,25 @@ def running(
     *args: Any,
     attempt: int = 1,
     task: str = "task",
-    function: Callable[..., Any] = print,
+    function: Callable[..., Any] | None = None,
     place: Workplace | None = None,
     **kwargs: Any,
 ) -> Running:
     """Return what is known of a run with these arguments."""
-    return Running(place or workplace(), lease(attempt=attempt), task, function, args, kwargs)
+    made = plan(_anything if function is None else function)
+    return Running(place or workplace(), lease(attempt=attempt), task, made, args, kwargs)
+
+
+async def set_up(run: Running, *, seconds: float = 5.0) -> Setup:
+    """Take all steps of a run on the loop."""
+    made = Setup(run.plan.arrangement(run.args, run.kwargs), run, run.workplace.keeping, seconds)
+    await made.open()
+    return made
+
+
+async def filled(run: Running) -> dict[str, Any]:
+    """Return the keyword arguments that the body of a run gets, with its dependencies; they are not closed."""
+    return (await set_up(run)).fill(run.kwargs)
+
+
+async def _anything(*args: Any, **kwargs: Any) -> None: ...

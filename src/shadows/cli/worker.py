@@ -81,6 +81,22 @@ def worker(
             "(SHADOW_WORKER_DRAIN_TIMEOUT; default: 30s)",
         ),
     ] = None,
+    dependency_timeout: Annotated[
+        str | None,
+        _option(
+            "TIME",
+            "what setting up, or cleaning up, one dependency of a call may take "
+            "(SHADOW_WORKER_DEPENDENCY_TIMEOUT; default: 30s)",
+        ),
+    ] = None,
+    fallback_task: Annotated[
+        str | None,
+        _option(
+            "MODULE:ATTRIBUTE",
+            "the function that gets the calls of unknown tasks, with their arguments "
+            "(SHADOW_WORKER_FALLBACK_TASK; default: they are put back for a worker that knows them)",
+        ),
+    ] = None,
     until_finished: Annotated[
         bool,
         Parameter(negative=(), show_default=False, help="end when nothing is left to run, instead of waiting for more"),
@@ -111,6 +127,8 @@ def worker(
             "scheduling_resolution": scheduling_resolution,
             "schedule_automatic_tasks": schedule_automatic_tasks,
             "drain_timeout": drain_timeout,
+            "dependency_timeout": dependency_timeout,
+            "fallback_task": fallback_task,
         },
         os.environ,
         default_name=f"{socket.gethostname()}#{os.getpid()}",

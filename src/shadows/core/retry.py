@@ -44,30 +44,34 @@ class RetryPolicy:
         return min(self.maximum, self.minimum * (1 << doublings))
 
 
-def fixed(attempts: int | None = 1, delay: timedelta | None = None) -> RetryPolicy:
+def fixed(attempts: int | None = 1, delay: timedelta | None = None, jitter: timedelta | None = None) -> RetryPolicy:
     """Return the policy that waits the same ``delay`` each time.
 
     Without a written delay there is none, but unlimited attempts wait for 1 s with jitter.
 
     Raises:
-        ConfigurationError: fewer attempts than one, or a negative delay.
+        ConfigurationError: fewer attempts than one, or a negative delay or jitter.
         TypeError: attempts that are no whole number.
     """
     _check_attempts(attempts)
     if delay is None:
         if attempts is None:
-            return RetryPolicy(None, UNLIMITED_DELAY, UNLIMITED_DELAY, UNLIMITED_JITTER)
+            return RetryPolicy(
+                None, UNLIMITED_DELAY, UNLIMITED_DELAY, UNLIMITED_JITTER if jitter is None else _checked(jitter)
+            )
         delay = _ZERO
     if delay < _ZERO:
         raise ConfigurationError(f"delay={delay!r} is negative; use timedelta(0) to try again at once")
-    return RetryPolicy(attempts, delay, delay)
+    return RetryPolicy(attempts, delay, delay, _checked(jitter))
 
 
-def exponential(attempts: int | None, minimum: timedelta, maximum: timedelta) -> RetryPolicy:
+def exponential(
+    attempts: int | None, minimum: timedelta, maximum: timedelta, jitter: timedelta | None = None
+) -> RetryPolicy:
     """Return the policy whose delay doubles from ``minimum`` until it reaches ``maximum``.
 
     Raises:
-        ConfigurationError: fewer attempts than one, no positive minimum, or a maximum below it.
+        ConfigurationError: fewer attempts than one, no positive minimum, a maximum below it, or a negative jitter.
         TypeError: attempts that are no whole number.
     """
     _check_attempts(attempts)
@@ -77,7 +81,15 @@ def exponential(attempts: int | None, minimum: timedelta, maximum: timedelta) ->
     if maximum < minimum:
         msg = f"maximum_delay={maximum!r} is below minimum_delay={minimum!r}; raise the one or lower the other"
         raise ConfigurationError(msg)
-    return RetryPolicy(attempts, minimum, maximum)
+    return RetryPolicy(attempts, minimum, maximum, _checked(jitter))
+
+
+def _checked(jitter: timedelta | None) -> timedelta:
+    if jitter is None:
+        return _ZERO
+    if jitter < _ZERO:
+        raise ConfigurationError(f"jitter={jitter!r} is negative; use timedelta(0) for none")
+    return jitter
 
 
 def _check_attempts(attempts: object) -> None:

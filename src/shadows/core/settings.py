@@ -121,6 +121,16 @@ def _paths(value: object, source: str) -> tuple[str, ...]:
     return tuple(paths)
 
 
+def _task(value: object, source: str) -> object:
+    """Take a function as it is, or the path of one."""
+    if callable(value):
+        return value
+    paths = _paths(value, source)
+    if len(paths) != 1:
+        raise _refused(source, value, "names no task; write module:attribute, for example myapp.tasks:fallback")
+    return paths[0]
+
+
 def _refused(source: str, value: object, why: str) -> ConfigurationError:
     written = shown(value) if isinstance(value, str) else shown(repr(value))[1:-1]
     return ConfigurationError(f"{source}={written} {why}")
@@ -161,6 +171,10 @@ class WorkerOptions:
     schedule_automatic_tasks: bool = True
     max_deliveries: int = 5
     drain_timeout: timedelta = timedelta(seconds=30)
+    dependency_timeout: timedelta = timedelta(seconds=30)
+    """what setting up, or cleaning up, one dependency may take"""
+    fallback_task: Any = None
+    """a function, or the ``module:attribute`` of one, that gets the calls of unknown tasks"""
 
 
 @attrs.frozen(kw_only=True)
@@ -208,6 +222,8 @@ _WORKER = _variables(
         "schedule_automatic_tasks": _switch,
         "max_deliveries": _whole(1, 1_000_000),
         "drain_timeout": _span(),
+        "dependency_timeout": _span(),
+        "fallback_task": _task,
     },
 )
 _PROCESS = {

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import copy
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import attrs
 
+from shadows.core.durations import duration
 from shadows.dependencies.marker import Marker
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+    from contextlib import AbstractAsyncContextManager
     from datetime import timedelta
     from types import TracebackType
 
@@ -22,15 +24,33 @@ if TYPE_CHECKING:
 class Dependency(Marker):
     """A marker that is entered as an async context manager in each run; the body gets what ``__aenter__`` returns.
 
-    Each run enters a copy of its own, so it may keep what it likes in its attributes.
+    Each run enters a copy of its own, so it may keep what it likes in its attributes.  A class that has a
+    ``bind_to_parameter`` of its own may stand in ``Annotated``, and says something about an argument then; any
+    other gives its value there, as it does as a default.
     """
 
     __slots__ = ()
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if "annotates" not in vars(cls):
+            cls.annotates = cls.bind_to_parameter is not Dependency.bind_to_parameter
 
     def for_run(self, running: Running) -> Any:
         """Return the copy for one run."""
         del running
         return copy.copy(self)
+
+    def bind_to_parameter(self, name: str, value: Any) -> Self:
+        """Return what is to be entered in a run where the annotated parameter ``name`` has this value."""
+        del name, value
+        return self
+
+    @classmethod
+    def worker_lifecycle(cls, shadow: Any, worker: Any) -> AbstractAsyncContextManager[Any] | None:
+        """Return what shall be entered once in each worker whose tasks declare this class, and left with it."""
+        del shadow, worker
+        return None
 
     async def __aenter__(self) -> Any:
         return self
@@ -86,3 +106,30 @@ class CompletionHandler(Dependency):
         """Return a decision; None lets the run end.  It is settled in one step with that end."""
         del execution, outcome
         return None
+
+
+class AdmissionBlocked(Exception):
+    """Raised while a run is set up: not now.  Being blocked is no failure, and uses up no attempt.
+
+    Args:
+        execution: the run.
+        reason: why, in a few words.
+        reschedule: try again later; else the run ends cancelled, for this reason.
+        retry_delay: how much later; default 100 ms.
+    """
+
+    def __init__(
+        self,
+        execution: Any,
+        reason: str = "blocked",
+        *,
+        reschedule: bool = True,
+        retry_delay: timedelta | None = None,
+    ) -> None:
+        super().__init__(f"{getattr(execution, 'key', execution)!r} is blocked: {reason}")
+        self.execution = execution
+        self.reason = reason
+        self.reschedule = reschedule
+        self.retry_delay = duration(
+            "100ms" if retry_delay is None else retry_delay, option="AdmissionBlocked retry_delay", zero=True
+        )

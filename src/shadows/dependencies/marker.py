@@ -6,7 +6,7 @@ from typing import ClassVar
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from shadows.dependencies.running import Running
+    from shadows.dependencies.running import Running, Workplace
 
 
 class Marker:
@@ -19,8 +19,17 @@ class Marker:
 
     single: ClassVar[bool] = False
     """whether a task may have only one of this kind; a subclass is of the kind of the class that says so"""
+    annotates: ClassVar[bool] = False
+    """whether, in ``Annotated``, it says something about an argument that the caller gives, instead of giving one"""
+    lasting: ClassVar[bool] = False
+    """whether it means the same to all runs of a worker, so that what is ``Shared`` may have it: ``for_worker``"""
 
     def for_run(self, running: Running) -> object:
         """Return what the body gets in this run."""
         del running
+        return self
+
+    def for_worker(self, workplace: Workplace) -> object:
+        """Return what is the same for all runs of a worker, if it is ``lasting``."""
+        del workplace
         return self

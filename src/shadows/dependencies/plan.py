@@ -2,39 +2,25 @@
 
 from __future__ import annotations
 
-import builtins
-import functools
-import inspect
-import typing
-from collections import ChainMap
 from inspect import Parameter
-from typing import Annotated, Any
+from typing import Any
 
 import attrs
 
-from shadows.dependencies.dependency import CompletionHandler, FailureHandler, Runtime
-from shadows.dependencies.marker import Marker
-from shadows.errors import ConfigurationError
+from shadows.dependencies.arrange import arrange, check_singles
+from shadows.dependencies.logged import Logged, shown_call
+from shadows.dependencies.overrides import Overrides
+from shadows.dependencies.signature import Declared, is_async, read
+from shadows.dependencies.steps import Arrangement
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
-
-    from shadows.dependencies.running import Running
+    from collections.abc import Callable, Mapping
 
 _NEVER = 1 << 30
 """The position of a parameter that takes only a keyword: no call has so many positional arguments."""
-
-
-@attrs.frozen
-class Resolved:
-    """What a run's dependencies came to."""
-
-    kwargs: dict[str, Any] = attrs.field(repr=False)
-    """the keyword arguments for the body, with what the caller did not supply"""
-    runtime: Runtime | None = None
-    on_failure: FailureHandler | None = None
-    on_complete: CompletionHandler | None = None
+_MANY = 64
+"""So many ways of supplying a task's dependencies are remembered."""
 
 
 @attrs.frozen
@@ -46,19 +32,31 @@ class Plan:
     """the function's, for messages"""
     is_async: bool
     """whether calling it gives a coroutine; else it runs in a thread"""
-    markers: Mapping[str, Marker]
-    """what the worker fills in, by parameter"""
+    declared: tuple[Declared, ...]
+    """all markers of the function, in order"""
+    everywhere: tuple[Declared, ...] = attrs.field(repr=False)
+    """what the worker adds to each of its tasks; the parameter's name is what messages call it"""
+    logged: Mapping[str, Logged] = attrs.field(repr=False)
+    """the arguments that may be seen"""
     positional: tuple[str, ...] = attrs.field(repr=False)
     """the parameters that take a positional argument, in order"""
     keywords: Mapping[str, int] = attrs.field(repr=False)
     """the parameters that take a keyword, and their positions"""
     required: Mapping[str, int] = attrs.field(repr=False)
     """those without which there is no call, and their positions"""
+    defaults: Mapping[str, Any] = attrs.field(repr=False)
+    """what those have that need no value, dependencies excepted"""
     least: int = attrs.field(repr=False)
     """so many positional arguments are enough"""
     most: int = attrs.field(repr=False)
     any_keyword: bool = attrs.field(repr=False)
     """whether it has a ``**`` parameter"""
+    supplied: tuple[tuple[str, int], ...] = attrs.field(repr=False)
+    """the parameters that the worker fills in, and their positions"""
+    plain: bool
+    """whether a body needs nothing but its arguments"""
+    overrides: Overrides = attrs.field(repr=False)
+    _arrangements: dict[object, Arrangement] = attrs.field(repr=False, factory=dict[object, Arrangement], eq=False)
 
     def bind(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
         """Check that the function takes these arguments; its dependencies may be among them, and need not.
@@ -85,136 +83,86 @@ class Plan:
             if position >= count and not (name in kwargs and name in self.keywords):
                 raise TypeError(f"{self.name}() misses a value for its parameter {name!r}")
 
-    def resolve(self, running: Running) -> Resolved:
-        """Return what the run's dependencies come to; what the caller supplied stays."""
-        args, kwargs = running.args, running.kwargs
-        if not self.markers:
-            return Resolved(kwargs)
-        made = {name: marker.for_run(running) for name, marker in self.markers.items()}
-        missing = [name for name in made if name not in kwargs and self.keywords[name] >= len(args)]
-        values = made.values()
-        return Resolved(
-            {**kwargs, **{name: made[name] for name in missing}},
-            next((value for value in values if isinstance(value, Runtime)), None),
-            next((value for value in values if isinstance(value, FailureHandler)), None),
-            next((value for value in values if isinstance(value, CompletionHandler)), None),
-        )
+    def argument(self, name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+        """Return the value of a parameter in a call: by name, by position or by default (INV 23).
+
+        Raises:
+            KeyError: the call gives it none.
+        """
+        if name in kwargs:
+            return kwargs[name]
+        if name in self.positional and (position := self.positional.index(name)) < len(args):
+            return args[position]
+        return self.defaults[name]
+
+    def arrangement(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Arrangement:
+        """Return how to complete the arguments of this call.  What it supplies itself needs no dependency."""
+        count = len(args)
+        given = tuple(name for name, position in self.supplied if name in kwargs or position < count)
+        key = given, self.overrides.version
+        found = self._arrangements.get(key)
+        if found is None:
+            if len(self._arrangements) >= _MANY:
+                self._arrangements.clear()
+            found = self._arrangements[key] = arrange(self, frozenset(given))
+        return found
+
+    def with_everywhere(self, everywhere: tuple[Declared, ...]) -> Plan:
+        """Return the plan for a worker that adds these to each task.
+
+        Raises:
+            ConfigurationError: two of a kind of which a task can have only one.
+        """
+        check_singles(self.name, (*everywhere, *self.declared))
+        made = attrs.evolve(self, everywhere=everywhere, plain=self.plain and not everywhere, arrangements={})
+        made.arrangement((), {})
+        return made
+
+    def shown(self, task: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> str:
+        """Return a call as it may be seen; ``task`` is its registered name."""
+        return shown_call(task, self.logged, self.positional, args, kwargs)
 
 
-def plan(function: Callable[..., Any]) -> Plan:
+def plan(function: Callable[..., Any], overrides: Overrides | None = None) -> Plan:
     """Read the function's signature.
 
     Raises:
-        ConfigurationError: two markers of a single kind, or a signature that cannot be read.
+        ConfigurationError: two markers of a single kind, dependencies that lack something or go round in a circle,
+            or a signature that cannot be read.
         TypeError: it cannot be called at all.
     """
     if not callable(function):
         raise TypeError(f"a task must be a function, not {type(function).__name__}")
-    name = _name(function)
-    try:
-        parameters = inspect.signature(function).parameters.values()
-    except (TypeError, ValueError):
-        msg = f"{name}() has no signature that Python can read; wrap it in a function of its own"
-        raise ConfigurationError(msg) from None
-    declared = [*_declared(function, name, parameters)]
-    _check_singles(name, declared)
-    markers = dict(declared)
+    signature = read(function)
+    parameters, markers = signature.parameters, signature.supplied
+    check_singles(signature.name, signature.declared)
     ordered = [each for each in parameters if each.kind in (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)]
     positions = {each.name: position for position, each in enumerate(ordered)}
     named = [each for each in parameters if each.kind in (Parameter.POSITIONAL_OR_KEYWORD, Parameter.KEYWORD_ONLY)]
+    either = (*ordered, *(each for each in named if each.name not in positions))
     required = {
         each.name: positions.get(each.name, _NEVER)
-        for each in (*ordered, *(each for each in named if each.name not in positions))
+        for each in either
         if each.default is Parameter.empty and each.name not in markers
     }
     kinds = {each.kind for each in parameters}
-    return Plan(
+    made = Plan(
         function=function,
-        name=name,
-        is_async=_is_async(function),
-        markers=markers,
+        name=signature.name,
+        is_async=is_async(function),
+        declared=signature.declared,
+        everywhere=(),
+        logged={each.parameter: each.marker for each in signature.declared if isinstance(each.marker, Logged)},
         positional=tuple(positions),
         keywords={each.name: positions.get(each.name, _NEVER) for each in named},
         required=required,
+        defaults={each.name: each.default for each in either if each.name not in {**markers, **required}},
         least=max(required.values(), default=-1) + 1,
         most=_NEVER if Parameter.VAR_POSITIONAL in kinds else len(positions),
         any_keyword=Parameter.VAR_KEYWORD in kinds,
+        supplied=tuple((name, positions.get(name, _NEVER)) for name in markers),
+        plain=all(isinstance(each.marker, Logged) for each in signature.declared),
+        overrides=Overrides() if overrides is None else overrides,
     )
-
-
-def _declared(function: Callable[..., Any], name: str, parameters: Iterable[Parameter]) -> Iterator[tuple[str, Marker]]:
-    for parameter in parameters:
-        if parameter.kind in (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD):
-            continue
-        candidates = (parameter.default, *_metadata(function, name, parameter))
-        for marker in (each for each in candidates if isinstance(each, Marker)):
-            if parameter.kind is Parameter.POSITIONAL_ONLY:
-                msg = f"{name}() takes its dependency {parameter.name!r} by position; move it behind the '/'"
-                raise ConfigurationError(msg)
-            yield parameter.name, marker
-
-
-def _metadata(function: Callable[..., Any], name: str, parameter: Parameter) -> tuple[object, ...]:
-    """Return what ``Annotated`` says of the parameter; the annotation may be text (PEP 563) or an alias."""
-    annotation: Any = parameter.annotation
-    if isinstance(annotation, str):
-        try:
-            annotation = eval(annotation, {}, _names(function))  # noqa: S307 - source code of the task, like the rest
-        except Exception as error:
-            if "Annotated" not in annotation:
-                return ()
-            msg = (
-                f"the annotation of {name}()'s parameter {parameter.name!r} cannot be read "
-                f"({type(error).__name__}: {error}); import or define what it names at the top of the module"
-            )
-            raise ConfigurationError(msg) from error
-    while isinstance(annotation, typing.TypeAliasType):
-        annotation = annotation.__value__
-    return annotation.__metadata__ if typing.get_origin(annotation) is Annotated else ()
-
-
-class _Anything(dict[str, Any]):
-    """Names that exist only for the type checker."""
-
-    def __missing__(self, name: str) -> Any:
-        if name.startswith("__"):
-            raise KeyError(name)  # asked for by debuggers, which look at the variables of a frame
-        return Any
-
-
-def _names(function: Callable[..., Any]) -> Mapping[str, Any]:
-    inner = inspect.unwrap(_without_partials(function))
-    if isinstance(inner, type):
-        inner = inspect.getattr_static(inner, "__init__")
-    elif not hasattr(inner, "__globals__"):
-        inner = type(inner).__call__
-    return ChainMap(getattr(inner, "__globals__", {}), dict(vars(builtins)), _Anything())
-
-
-def _check_singles(name: str, declared: Iterable[tuple[str, Marker]]) -> None:
-    found: dict[type, tuple[str, Marker]] = {}
-    for parameter, marker in declared:
-        kind = next((each for each in reversed(type(marker).__mro__) if getattr(each, "single", False)), None)
-        if kind in found:
-            where, other = found[kind]
-            nearest = next(each for each in type(marker).__mro__ if isinstance(other, each))
-            msg = f"{name}() declares {nearest.__name__} twice, in {where!r} and {parameter!r}; keep one of them"
-            raise ConfigurationError(msg)
-        if kind is not None:
-            found[kind] = parameter, marker
-
-
-def _is_async(function: Callable[..., Any]) -> bool:
-    inner = _without_partials(function)
-    return inspect.iscoroutinefunction(inner) or inspect.iscoroutinefunction(type(inner).__call__)
-
-
-def _without_partials(function: Callable[..., Any]) -> Callable[..., Any]:
-    while isinstance(function, functools.partial):
-        function = function.func
-    return function
-
-
-def _name(function: Callable[..., Any]) -> str:
-    inner = _without_partials(function)
-    return str(getattr(inner, "__name__", type(inner).__name__))
+    made.arrangement((), {})
+    return made

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from shadows.core.names import shown, task_name
+from shadows.dependencies.overrides import Overrides
 from shadows.dependencies.plan import Plan, plan
 from shadows.errors import ConfigurationError, UnknownTask
 
@@ -21,6 +22,10 @@ class Registry:
     """Plans by name.  A function is read once, when it is registered."""
 
     plans: dict[str, Plan] = attrs.field(factory=dict[str, Plan])
+    overrides: Overrides = attrs.field(factory=Overrides)
+    """other functions in the place of the tasks' dependencies"""
+    watchers: list[Callable[[str, Plan], None]] = attrs.field(factory=list["Callable[[str, Plan], None]"])
+    """called with each name and plan before it is registered; one that raises refuses it"""
     _names: dict[int, tuple[Callable[..., Any], str]] = attrs.field(factory=dict[int, "tuple[Callable[..., Any], str]"])
     """of each registered function, by its identity, so that unhashable callables can be tasks too"""
 
@@ -35,10 +40,13 @@ class Registry:
         known = self._names.get(id(function))
         if known is not None and names is None:
             return known[1]
-        made = plan(function)
+        made = plan(function, self.overrides)
         chosen = [own_name(function)] if names is None else _chosen(names)
         for name in chosen:
             self._refuse_a_namesake(name, function)
+        for watch in self.watchers:
+            for name in chosen:
+                watch(name, made)
         for name in chosen:
             self._forget_its_bearer(name)
             self.plans[name] = made
@@ -106,7 +114,7 @@ def _place(function: Callable[..., Any]) -> tuple[str, str]:
     return getattr(function, "__module__", "?") or "?", getattr(function, "__qualname__", "") or repr(function)
 
 
-def collection(path: str) -> list[Callable[..., Any]]:
+def collection(path: str, *, option: str = "tasks") -> list[Callable[..., Any]]:
     """Return the functions that ``module:attribute`` names: an iterable of functions, or one function.
 
     Raises:
@@ -114,26 +122,26 @@ def collection(path: str) -> list[Callable[..., Any]]:
     """
     module_name, colon, attribute = path.partition(":")
     if not (module_name and colon and attribute) or module_name.startswith("."):
-        msg = f"tasks={path!r} must read module:attribute, such as myapp.tasks:tasks"
+        msg = f"{option}={path!r} must read module:attribute, such as myapp.tasks:tasks"
         raise ConfigurationError(msg)
     try:
         module = import_module(module_name)
     except ModuleNotFoundError as missing:
         if missing.name is None or not f"{module_name}.".startswith(f"{missing.name}."):
             raise
-        msg = f"tasks={path!r}: there is no module {missing.name!r}; is its folder on PYTHONPATH?"
+        msg = f"{option}={path!r}: there is no module {missing.name!r}; is its folder on PYTHONPATH?"
         raise ConfigurationError(msg) from missing
     if not hasattr(module, attribute):
         near = difflib.get_close_matches(attribute, vars(module), n=3)
         hint = f"did you mean {', '.join(near)}?" if near else "define it there: a list of task functions"
-        msg = f"tasks={path!r}: the module {module_name!r} has no {attribute!r}; {hint}"
+        msg = f"{option}={path!r}: the module {module_name!r} has no {attribute!r}; {hint}"
         raise ConfigurationError(msg)
     found = getattr(module, attribute)
     if callable(found):
         return [found]
     functions = list(found) if _is_iterable(found) else [found]  # at once: an iterator gives them but once
     if not all(callable(each) for each in functions):
-        msg = f"tasks={path!r} must be a function or an iterable of functions, not a {type(found).__name__}"
+        msg = f"{option}={path!r} must be a function or an iterable of functions, not a {type(found).__name__}"
         raise ConfigurationError(msg)
     return functions
 

@@ -10,6 +10,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
+    from shadows.dependencies.keeping import Keeping
+    from shadows.dependencies.plan import Plan
     from shadows.ports.broker import Lease
     from shadows.ports.clock import Clock
 
@@ -24,6 +26,8 @@ class Workplace:
     shadow: Any
     worker: Any
     clock: Clock
+    keeping: Keeping = attrs.field(repr=False)
+    """what lives as long as the worker"""
     handle: Callable[[Running], Any] = attrs.field(repr=False)
     """makes the Execution of a run"""
     report: Callable[[Lease, Mapping[str, str]], Awaitable[bool]] = attrs.field(repr=False)
@@ -32,17 +36,23 @@ class Workplace:
 
 @attrs.define(eq=False)
 class Running:
-    """One attempt: what was called, and under which lease.  Arguments never show in the repr."""
+    """One attempt: what was called, and under which lease.
+
+    Arguments never show in the repr; as text it is the call, with the arguments that are annotated ``Logged``.
+    """
 
     workplace: Workplace = attrs.field(repr=False)
     lease: Lease
     task: str
     """its name"""
-    function: Callable[..., Any] = attrs.field(repr=False)
+    plan: Plan = attrs.field(repr=False)
     args: tuple[Any, ...] = attrs.field(repr=False)
     """as the caller gave them, without dependencies"""
     kwargs: dict[str, Any] = attrs.field(repr=False)
     _execution: Any = attrs.field(init=False, repr=False, default=None)
+
+    def __str__(self) -> str:
+        return self.plan.shown(self.task, self.args, self.kwargs)
 
     @property
     def key(self) -> str:
@@ -80,6 +90,14 @@ class Running:
         if self._execution is None:
             self._execution = self.workplace.handle(self)
         return self._execution
+
+    def argument(self, name: str) -> Any:
+        """Return the value that the task's parameter of this name has, by position, by name or by default.
+
+        Raises:
+            KeyError: it has none.
+        """
+        return self.plan.argument(name, self.args, self.kwargs)
 
     async def report(self, progress: Mapping[str, str]) -> bool:
         """Merge these fields into the run's progress; return false when the lease is lost."""

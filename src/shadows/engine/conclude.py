@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, assert_never
 
 import attrs
@@ -10,7 +11,9 @@ import attrs
 from shadows.core import verdict
 from shadows.core.decision import Decision, Then
 from shadows.core.envelope import Envelope, pack, unpack
+from shadows.core.scheduling import Due, milliseconds
 from shadows.core.verdict import Occurrence
+from shadows.dependencies.dependency import AdmissionBlocked, TaskOutcome
 from shadows.engine.attempt import Stop
 from shadows.errors import TaskFailed
 
@@ -18,8 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable
 
     from shadows.core.verdict import Verdict
-    from shadows.dependencies.dependency import CompletionHandler, FailureHandler, TaskOutcome
     from shadows.dependencies.running import Running
+    from shadows.dependencies.setup import Setup
     from shadows.engine.attempt import Attempt
     from shadows.engine.outcomes import Outcomes
 
@@ -62,20 +65,19 @@ class Concluder:
         return verdict.failed(task, self.outcomes.of_error(error), reason=reason, follow=follow)
 
     async def decided(
-        self,
-        attempt: Attempt,
-        running: Running,
-        outcome: TaskOutcome,
-        on_failure: FailureHandler | None,
-        on_complete: CompletionHandler | None,
+        self, attempt: Attempt, running: Running, outcome: TaskOutcome, setup: Setup
     ) -> tuple[Verdict | None, BaseException | None]:
-        """Ask the handlers, unless somebody stopped the attempt, and return the verdict and what the run raised."""
+        """Ask those who decide, unless somebody stopped the attempt; return the verdict, and what the run raised."""
+        blocked = outcome.exception
+        if isinstance(blocked, AdmissionBlocked) and not _stopped(attempt, blocked):
+            return await self._blocked(attempt, running, blocked, setup)
         decision: Decision | None = None
-        if not _stopped(attempt, outcome.exception):
-            if on_failure is not None and outcome.exception is not None:
-                decision, outcome = await _ask(on_failure.handle_failure(running.execution, outcome), outcome)
-            if on_complete is not None and (decision is None or decision.then not in {Then.RETRY, Then.FOLLOW}):
-                decision, outcome = await _ask(on_complete.on_complete(running.execution, outcome), outcome)
+        handler = setup.on_failure
+        if handler is not None and outcome.exception is not None and not _stopped(attempt, outcome.exception):
+            decision, outcome = await _ask(handler.handle_failure(running.execution, outcome), outcome)
+        if decision is None or decision.then not in {Then.RETRY, Then.FOLLOW}:
+            decision, outcome = await self._over(attempt, running, outcome, setup)
+        decision, outcome = await _closed(setup, decision, outcome)
         lease, follow, error = running.lease, None, outcome.exception
         match decision:
             case Decision(then=Then.RETRY):
@@ -85,6 +87,37 @@ class Concluder:
             case _:
                 pass
         return self.ended(attempt, running.task, outcome.result, error, follow), error
+
+    async def dropped(
+        self, attempt: Attempt, running: Running, reason: str, outcome: TaskOutcome, setup: Setup
+    ) -> tuple[Verdict | None, BaseException | None]:
+        """Conclude a run that is dropped, not failed: its next occurrence follows all the same (INV 24)."""
+        decision, outcome = await _closed(setup, *await self._over(attempt, running, outcome, setup))
+        follow = None
+        if decision is not None and decision.then is Then.FOLLOW:
+            follow, _ = self._next(running, decision, None)
+        if _stopped(attempt, outcome.exception):
+            return self.ended(attempt, running.task, None, outcome.exception), outcome.exception
+        return verdict.cancelled(running.task, reason=_short(reason), follow=follow), None
+
+    async def _blocked(
+        self, attempt: Attempt, running: Running, blocked: AdmissionBlocked, setup: Setup
+    ) -> tuple[Verdict | None, BaseException | None]:
+        """Being blocked is no failure, and uses up no attempt (INV 22)."""
+        lease, outcome = running.lease, TaskOutcome(timedelta(0), None, blocked)
+        if not blocked.reschedule:
+            return await self.dropped(attempt, running, blocked.reason, outcome, setup)
+        _, outcome = await _closed(setup, None, outcome)
+        due = Due(after=milliseconds(blocked.retry_delay))
+        return verdict.again(lease.payload, attempt=lease.attempt, due=due), outcome.exception
+
+    async def _over(
+        self, attempt: Attempt, running: Running, outcome: TaskOutcome, setup: Setup
+    ) -> tuple[Decision | None, TaskOutcome]:
+        handler = setup.on_complete
+        if handler is None or _stopped(attempt, outcome.exception):
+            return None, outcome
+        return await _ask(handler.on_complete(running.execution, outcome), outcome)
 
     def _next(
         self, running: Running, decision: Decision, error: BaseException | None
@@ -102,6 +135,11 @@ class Concluder:
         return Occurrence(payload, decision.due, decision.definition), error
 
 
+def _short(reason: str) -> str:
+    """Return as much of it as a record keeps beside its other small values."""
+    return reason.encode()[:64].decode(errors="ignore")
+
+
 def _stopped(attempt: Attempt, error: BaseException | None) -> bool:
     match attempt.stop:
         case None:
@@ -112,6 +150,15 @@ def _stopped(attempt: Attempt, error: BaseException | None) -> bool:
             return isinstance(error, asyncio.CancelledError)
         case _:
             assert_never(attempt.stop)
+
+
+async def _closed(setup: Setup, decision: Decision | None, outcome: TaskOutcome) -> tuple[Decision | None, TaskOutcome]:
+    """Close what those who decide had open; what goes wrong then is the run's failure, and it is not tried again."""
+    error = await setup.close(outcome.exception, deciders=True)
+    if error is outcome.exception:
+        return decision, outcome
+    again = decision is not None and decision.then is Then.RETRY
+    return None if again else decision, attrs.evolve(outcome, exception=error)
 
 
 async def _ask(answer: Awaitable[Any], outcome: TaskOutcome) -> tuple[Decision | None, TaskOutcome]:

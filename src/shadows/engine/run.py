@@ -5,18 +5,19 @@ from __future__ import annotations
 import asyncio
 import contextvars
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import attrs
 
 from shadows.core import verdict
 from shadows.core.envelope import unpack
+from shadows.dependencies.context import current_execution
 from shadows.dependencies.dependency import TaskOutcome
-from shadows.dependencies.plan import Resolved
 from shadows.dependencies.running import Running
+from shadows.dependencies.setup import Setup
 from shadows.engine.attempt import Attempt, Stop
 from shadows.engine.conclude import Concluder
-from shadows.errors import Undecodable
+from shadows.errors import ExecutionCancelled, Undecodable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
     from shadows.ports.broker import Lease
     from shadows.ports.codec import Codec
     from shadows.ports.observer import Observer
+
+
+NO_TIME: Final = timedelta(0)
 
 
 def _everything(key: str, task: str) -> bool:  # noqa: ARG001 - the signature of a count
@@ -46,6 +50,8 @@ class Runner:
     threads: Executor
     observer: Observer
     workplace: Workplace
+    fallback: Plan | None = None
+    """runs the calls of tasks that are not known here"""
     counts: Callable[[str, str], bool] = _everything
     """whether a first attempt of this key and task may still run here"""
     _concluder: Concluder = attrs.field(init=False)
@@ -58,7 +64,7 @@ class Runner:
         lease = attempt.lease
         try:
             envelope = unpack(lease.payload)
-            plan = self.tasks.get(envelope.task)
+            plan = self.tasks.get(envelope.task, self.fallback)
             if plan is None:
                 return self._refused(envelope.task, lease, verdict.unknown(lease.payload, attempt=lease.attempt))
             args, kwargs = self._arguments(envelope)
@@ -67,50 +73,80 @@ class Runner:
         task = envelope.task
         if lease.attempt == 1 and lease.deliveries == 1 and not self.counts(lease.key, task):
             return self._refused(task, lease, verdict.cancelled(task, reason="run_at_most"))
-        running = Running(self.workplace, lease, task, plan.function, args, kwargs)
-        self.observer.started(task, lease)
-        if plan.markers:
-            judged, error = await self._run_with_dependencies(attempt, plan, running)
-        else:
-            result, error = await self._body(attempt, plan, args, kwargs)
+        running = Running(self.workplace, lease, task, plan, args, kwargs)
+        current_execution.of_run.set(running)
+        self.observer.started(task, lease, running)
+        if plan.plain:
+            try:
+                result, error = await self._body(attempt, plan, args, kwargs), None
+            except BaseException as raised:  # noqa: BLE001 - whatever a body raises is its failure, and ends nothing else
+                result, error = None, raised
             judged = self._concluder.ended(attempt, task, result, error)
+        else:
+            judged, error = await self._run_with_dependencies(attempt, plan, running)
         if judged is not None:
             self.observer.ended(task, lease, judged, error)
         return judged
 
+    async def skip(self, attempt: Attempt, running: Running, reason: str) -> Verdict | None:
+        """Return the verdict on a run that is dropped before its body; its next occurrence follows all the same."""
+        setup = self._setup(running)
+        error: BaseException | None = ExecutionCancelled(running.key, reason)
+        try:
+            await setup.open(only_deciders=True)
+        except BaseException as raised:  # noqa: BLE001 - whatever a dependency raises ends nothing else
+            error = raised
+        return (await self._concluder.dropped(attempt, running, reason, TaskOutcome(NO_TIME, None, error), setup))[0]
+
     async def _run_with_dependencies(
         self, attempt: Attempt, plan: Plan, running: Running
     ) -> tuple[Verdict | None, BaseException | None]:
+        """Set up, run the body, clean up, and ask those who decide."""
+        setup = self._setup(running)
         began = self.workplace.clock.monotonic()
-        resolved, result, error = Resolved(running.kwargs), None, None
+        result: object = None
+        error: BaseException | None = None
         try:
-            resolved = plan.resolve(running)
-            if resolved.runtime is None:
-                result, error = await self._body(attempt, plan, running.args, resolved.kwargs)
+            await setup.open()
+            kwargs = setup.fill(running.kwargs)
+            if setup.runtime is None:
+                result = await self._body(attempt, plan, running.args, kwargs, setup)
             else:
 
-                async def call(*args: Any, **kwargs: Any) -> Any:
-                    return await self._call(attempt, plan, args, kwargs)
+                async def body(*args: Any, **kwargs: Any) -> object:
+                    return await self._body(attempt, plan, args, kwargs, setup)
 
-                result = await resolved.runtime.run(running.execution, call, running.args, resolved.kwargs)
-        except BaseException as broken:  # noqa: BLE001 - whatever they raise is the run's failure
-            error = broken
-        spent = timedelta(seconds=self.workplace.clock.monotonic() - began)
-        outcome = TaskOutcome(spent, result, error)
-        return await self._concluder.decided(attempt, running, outcome, resolved.on_failure, resolved.on_complete)
+                result = await setup.runtime.run(running.execution, body, running.args, kwargs)
+        except BaseException as raised:  # noqa: BLE001 - whatever they raise is the run's failure, and ends nothing else
+            error = raised
+        if setup.opened:
+            error = await setup.close(error)
+        if error is None and setup.on_complete is None and not setup.opened:
+            return self._concluder.ended(attempt, running.task, result), None
+        outcome = TaskOutcome(timedelta(seconds=self.workplace.clock.monotonic() - began), result, error)
+        judged, error = await self._concluder.decided(attempt, running, outcome, setup)
+        for untidy in setup.untidy:
+            self.observer.untidy(running.task, untidy)
+        return judged, error
+
+    def _setup(self, running: Running) -> Setup:
+        keeping = self.workplace.keeping
+        return Setup(running.plan.arrangement(running.args, running.kwargs), running, keeping, keeping.seconds)
 
     async def _body(
-        self, attempt: Attempt, plan: Plan, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> tuple[object, BaseException | None]:
-        try:
-            return await self._call(attempt, plan, args, kwargs), None
-        except BaseException as error:  # noqa: BLE001 - whatever a body raises is its failure, and ends nothing else
-            return None, error
-
-    async def _call(self, attempt: Attempt, plan: Plan, args: tuple[Any, ...], kwargs: dict[str, Any]) -> object:
+        self,
+        attempt: Attempt,
+        plan: Plan,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        setup: Setup | None = None,
+    ) -> object:
         if plan.is_async:
             return await plan.function(*args, **kwargs)
-        return await self._in_thread(attempt, plan.function, args, kwargs)
+        if setup is None:
+            return await self._in_thread(attempt, plan.function, args, kwargs)
+        loop = asyncio.get_running_loop()
+        return await self._in_thread(attempt, setup.in_thread, (loop, plan.function, args, kwargs), {})
 
     def _arguments(self, envelope: Envelope) -> tuple[tuple[Any, ...], dict[str, Any]]:
         codec = self.codecs.get(envelope.codec)

@@ -14,12 +14,18 @@ if TYPE_CHECKING:
 class Observer(Protocol):
     """Called synchronously on the hot path: a method returns at once and raises nothing."""
 
-    def started(self, task: str, lease: Lease) -> None:
-        """A body is about to run."""
+    def started(self, task: str, lease: Lease, call: object) -> None:
+        """A body is about to run; ``call``, as text, shows the arguments that may be seen."""
         ...
 
     def ended(self, task: str, lease: Lease, verdict: Verdict, error: BaseException | None) -> None:
         """A body has ended, and this is what will be settled."""
+        ...
+
+    def untidy(self, what: str, error: BaseException) -> None:
+        """A clean-up went wrong: of a run of this task which has ended for another reason, or of what a worker
+        kept for all its runs.
+        """
         ...
 
     def settled(self, lease: Lease, verdict: Verdict, settlement: Settlement) -> None:

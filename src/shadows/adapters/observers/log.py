@@ -9,6 +9,7 @@ import attrs
 
 from shadows.core.lifecycle import ExecutionState
 from shadows.core.verdict import Kind
+from shadows.dependencies.dependency import AdmissionBlocked
 from shadows.ports.broker import Settlement
 
 if TYPE_CHECKING:
@@ -26,10 +27,11 @@ class LogObserver:
 
     shadow: str
 
-    def started(self, task: str, lease: Lease) -> None:
+    def started(self, task: str, lease: Lease, call: object) -> None:
+        del task
         if _task.isEnabledFor(logging.INFO):
             again = f", delivery {lease.deliveries}" if lease.deliveries > 1 else ""
-            _task.info("%s: %s started (attempt %d%s)", _plain(task), _plain(lease.key), lease.attempt, again)
+            _task.info("%s: %s started (attempt %d%s)", _plain(str(call)), _plain(lease.key), lease.attempt, again)
 
     def ended(self, task: str, lease: Lease, verdict: Verdict, error: BaseException | None) -> None:
         match verdict.kind, verdict.state:
@@ -38,6 +40,8 @@ class LogObserver:
                     _task.info("%s: %s completed%s", _plain(task), _plain(lease.key), _because(verdict))
             case Kind.END, ExecutionState.FAILED:
                 _task.error("%s: %s failed%s", _plain(task), _plain(lease.key), _because(verdict), exc_info=error)
+            case Kind.AGAIN, _ if isinstance(error, AdmissionBlocked):
+                _task.info("%s: %s is put off (%s)", _plain(task), _plain(lease.key), _plain(error.reason))
             case Kind.AGAIN, _:
                 _task.warning(
                     "%s: %s failed and will be tried again (attempt %d next)",
@@ -48,6 +52,9 @@ class LogObserver:
                 )
             case _:
                 _task.info("%s: %s %s%s", _plain(task), _plain(lease.key), _word(verdict), _because(verdict))
+
+    def untidy(self, what: str, error: BaseException) -> None:
+        _worker.warning("%s: a clean-up went wrong", _plain(what), exc_info=error)
 
     def settled(self, lease: Lease, verdict: Verdict, settlement: Settlement) -> None:
         level = logging.ERROR if settlement in {Settlement.BURIED, Settlement.BROKEN} else logging.INFO
@@ -88,7 +95,7 @@ def _plain(text: str) -> str:
 
 
 def _because(verdict: Verdict) -> str:
-    return f" ({verdict.reason})" if verdict.reason else ""
+    return f" ({_plain(verdict.reason)})" if verdict.reason else ""
 
 
 def _word(verdict: Verdict) -> str:
