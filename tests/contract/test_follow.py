@@ -30,6 +30,7 @@ from tests.contract.acts import (
     worker,
 )
 from tests.contract.test_event_bus import hear
+from tests.contract.test_forgetful_servers import commands_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -364,6 +365,19 @@ async def test_past_records_fade_and_the_next_occurrence_inherits_no_lifetime(re
     assert round(lifetimes.pop("!past:one:a") / 1000) == 900
     assert 0 < lifetimes.pop("!requests") <= 60_000
     assert lifetimes == {"runs:a": -1, "a": -1, "queue": -1, "!fence": -1}
+
+
+async def test_a_run_that_nothing_follows_costs_nothing_for_it(real: ServerHarness) -> None:
+    """The commonest verdict of all: the server does for it what it did before there were occurrences."""
+    broker, who = real.broker, worker()
+    await place(broker, call("a", run="one"), call("b", run="two"))
+    first, second = await take(broker, who)
+    await settle(broker, who, first, done(b"result"))
+    assert await commands_of(real, settle(broker, who, second, done(b"result"))) == {
+        **dict.fromkeys([b"cmdstat_evalsha", b"cmdstat_xlen", b"cmdstat_zcard", b"cmdstat_hmget", b"cmdstat_hset"], 1),
+        **dict.fromkeys([b"cmdstat_pexpire", b"cmdstat_set", b"cmdstat_xack", b"cmdstat_xdel"], 1),
+        **dict.fromkeys([b"cmdstat_time", b"cmdstat_get"], 1),  # the clock of the tests
+    }
 
 
 async def test_an_evicted_record_does_not_break_the_chain(real: ServerHarness) -> None:

@@ -53,18 +53,20 @@ class Watcher:
                 if not record.state.live:
                     return record
 
-    async def once(self, key: str, run: str) -> Record | None:
-        """Return the record of this run as of now, with the outcome; or that of the run which took its key."""
+    async def once(self, key: str, run: str | None) -> Record | None:
+        """Return the record of this run as of now, with the outcome; or that of the run which took its key, or
+        has it if ``run`` is None.
+        """
         return _of(run, await self.broker.read(key, Part.RESULT, run=run))
 
-    async def records(self, key: str, run: str) -> AsyncGenerator[Record | None]:
+    async def records(self, key: str, run: str | None) -> AsyncGenerator[Record | None]:
         """Yield the same, now and whenever it may have changed."""
         async with self.event_bus.listen(key) as hints:
             while True:
                 yield _of(run, await self._read(key, run))
                 await _next(hints, LOOK_AGAIN if self.event_bus.loses_hints else None)
 
-    async def _read(self, key: str, run: str) -> Record | None:
+    async def _read(self, key: str, run: str | None) -> Record | None:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self.patience
         while True:
@@ -76,9 +78,9 @@ class Watcher:
                 await asyncio.sleep(LOOK_AGAIN / 4)
 
 
-def _of(run: str, record: Record | None) -> Record | None:
+def _of(run: str | None, record: Record | None) -> Record | None:
     """Return the record, unless it only says that the key has gone on: then nothing is kept of this run any more."""
-    if record is None or run in {record.run, record.successor} or not record.occurrence:
+    if record is None or run is None or run in {record.run, record.successor} or not record.occurrence:
         return record
     return None
 
