@@ -206,9 +206,7 @@ class Record:
 
     @property
     def occurrence(self) -> bool:
-        """Whether the broker placed this run by itself, as the next occurrence or for a seed; its id is then
-        ``#`` and a number that was never given before.
-        """
+        """Whether the broker placed this run by itself (``follow``, ``seed``); its id is then ``#`` and a number."""
         return self.run.startswith("#")
 
 
