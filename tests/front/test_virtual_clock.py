@@ -13,7 +13,7 @@ import pytest
 from shadows import ConfigurationError, ExponentialRetry, ResultUnavailable, Retry, Shadow, TaskFailed, Worker
 from shadows.ports.broker import Order
 from shadows.testing import VirtualClock
-from tests.contract.acts import worker
+from tests.contract.acts import take_one, worker
 from tests.front.acts import HOUR, state_of, working
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 START = datetime(2024, 2, 28, 22, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
 MINUTE = timedelta(minutes=1)
+MILLISECOND = timedelta(milliseconds=1)
 DAY = timedelta(days=1)
 LEASE = 5 * MINUTE
 """The length of a lease where a worker is not told otherwise."""
@@ -70,12 +71,12 @@ async def test_a_scheduled_call_runs_at_its_exact_instant(shadows: Shadow, clock
         log(name)
 
     async with working(shadows):
-        for when in (400 * DAY, timedelta(milliseconds=1), 36 * MINUTE, timedelta(seconds=59, milliseconds=999)):
+        for when in (400 * DAY, MILLISECOND, 36 * MINUTE, timedelta(seconds=59, milliseconds=999)):
             await shadows.add(body, when=when)(str(when))
         execution = await shadows.add(body, when=START + 7 * DAY, key="week")("week")
         await clock.advance(days=401)
     assert log.lines == [
-        ("0:00:00.001000", timedelta(milliseconds=1)),
+        ("0:00:00.001000", MILLISECOND),
         ("0:00:59.999000", timedelta(seconds=59, milliseconds=999)),
         ("0:36:00", 36 * MINUTE),
         ("week", 7 * DAY),
@@ -102,6 +103,22 @@ async def test_bodies_sleep_on_it_and_so_do_their_time_outs(shadows: Shadow, clo
         assert await execution.get_result() == "done"
     assert log.lines == [("slept", HOUR), ("timed out", 1.5 * HOUR)]
     assert (execution.started_at, execution.completed_at) == (START, START + 1.5 * HOUR)
+
+
+async def test_what_is_placed_between_two_milliseconds_runs_at_a_whole_one(
+    shadows: Shadow, clock: VirtualClock, log: Log
+) -> None:
+    """The broker counts in whole milliseconds; how far off the next one is, is told to the microsecond."""
+
+    async def body() -> None:
+        log("body")
+
+    async with working(shadows):
+        for _ in range(50):
+            await asyncio.sleep(0.000_013_7)
+            await shadows.add(body, when=MILLISECOND)()
+            await clock.advance(MILLISECOND)
+    assert [passed % MILLISECOND for passed in log.times] == [timedelta(0)] * 50
 
 
 async def test_retries_come_at_their_delays(shadows: Shadow, log: Log) -> None:
@@ -151,12 +168,12 @@ async def test_plain_functions_take_no_time(shadows: Shadow, clock: VirtualClock
         log("other")
 
     execution = await shadows.add(body, when=HOUR)()
-    await shadows.add(other, when=HOUR + timedelta(milliseconds=1))()
+    await shadows.add(other, when=HOUR + MILLISECOND)()
     async with working(shadows):
         assert await execution.get_result() == (START + HOUR).isoformat()
         assert log.lines == []
         await clock.advance(SECOND)
-    assert log.times == [HOUR + timedelta(milliseconds=1)]
+    assert log.times == [HOUR + MILLISECOND]
 
 
 async def test_advance_leaves_the_workers_at_rest(shadows: Shadow, clock: VirtualClock) -> None:
@@ -169,9 +186,9 @@ async def test_advance_leaves_the_workers_at_rest(shadows: Shadow, clock: Virtua
 
     await shadows.add(root, when=HOUR)(20)
     async with working(shadows), working(shadows):
-        await clock.advance(HOUR - timedelta(milliseconds=1))
+        await clock.advance(HOUR - MILLISECOND)
         assert (await shadows.snapshot()).total_tasks == 1
-        await clock.advance(timedelta(milliseconds=1))
+        await clock.advance(MILLISECOND)
         assert (await shadows.snapshot()).total_tasks == 0
     assert clock.now() == START + HOUR
 
@@ -269,9 +286,9 @@ async def test_records_and_results_expire(shadows: Shadow, clock: VirtualClock) 
 
     execution = await shadows.add(body, key="k")()
     async with working(shadows):
-        await clock.advance(15 * MINUTE - timedelta(milliseconds=1))
+        await clock.advance(15 * MINUTE - MILLISECOND)
         assert await execution.get_result() == "result"
-        await clock.advance(timedelta(milliseconds=1))
+        await clock.advance(MILLISECOND)
         assert await shadows.get_execution("k") is None
         with pytest.raises(ResultUnavailable):
             await execution.get_result()
@@ -303,7 +320,7 @@ async def test_an_idle_worker_is_here_and_a_silent_one_is_not(shadows: Shadow, c
         await shadows.backend().presence.check_in(silent, [], horizon=shadows.horizon_of_presence)
         await clock.advance(10 * SECOND)
         assert {one.name for one in await shadows.workers()} == {"idle", "other", "silent"}
-        await clock.advance(timedelta(milliseconds=1))
+        await clock.advance(MILLISECOND)
         assert {one.name for one in await shadows.workers()} == {"idle", "other"}
         await clock.advance(days=7)
         assert [one.last_seen for one in await shadows.workers()] == [clock.now()] * 2
@@ -418,15 +435,42 @@ async def test_an_idle_week_costs_next_to_nothing(
         assert steps < 100
 
 
+async def test_a_full_worker_does_not_look_for_what_it_cannot_take(
+    shadows: Shadow, clock: VirtualClock, log: Log
+) -> None:
+    """The lease of a dead worker has been over for a day when the only slot is free again."""
+
+    async def body(name: str) -> None:
+        log(name)
+        await asyncio.sleep(86_400)
+
+    await shadows.add(body)("left behind")
+    await take_one(shadows.backend().broker, worker(lease=60))
+    await shadows.add(body)("its own")
+    async with working(shadows, concurrency=1) as full:
+        await clock.advance(hours=1)
+        looked = full._loop and full._loop.last_look
+        await clock.advance(hours=22)
+        assert looked == (full._loop and full._loop.last_look)
+        await clock.advance(hours=2)
+    assert log.lines == [("its own", timedelta(0)), ("left behind", DAY)]
+
+
 async def test_what_moves_no_timer_really_waits(shadows: Shadow, clock: VirtualClock) -> None:
     """With idle workers time does not run away while a test waits for something from outside."""
     heard = asyncio.Event()
+
+    async def body() -> None:
+        await asyncio.sleep(600)
+
     async with working(shadows):
+        await (await shadows.add(body)()).get_result()
+        await clock.advance(hours=1)
         timer = threading.Timer(0.03, asyncio.get_running_loop().call_soon_threadsafe, [heard.set])
         timer.start()
         await heard.wait()
         timer.join()
-        assert clock.now() - START < MINUTE
+        assert clock.now() - START == HOUR + 10 * MINUTE
 
 
 # What goes with it

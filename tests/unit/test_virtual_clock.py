@@ -17,10 +17,12 @@ import pytest
 
 from shadows.adapters.memory import open_backend
 from shadows.adapters.memory.store import store_named
+from shadows.adapters.memory.virtual_time import RESOLUTION, VirtualTime
 from shadows.errors import ConfigurationError
 from shadows.ports.backend import Terms
+from shadows.ports.broker import Order
 from shadows.testing import VirtualClock
-from tests.contract.acts import call, place
+from tests.contract.acts import call, place, worker
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -116,6 +118,18 @@ async def test_a_part_of_a_microsecond_is_rounded(clock: VirtualClock, seconds: 
     await asyncio.sleep(seconds)
     passed = (clock.now() - START).total_seconds()
     assert abs(passed - seconds) <= 1e-6
+
+
+@pytest.mark.parametrize("origin", [0, 123_456_789, 10**12 + 1, 3 * 10**14])
+def test_a_timer_is_due_at_the_moment_to_which_time_jumps(origin: int) -> None:
+    """The loop compares floats; if it found the timer not yet due there, it would ask again for ever."""
+    ruler = VirtualTime(10**15)
+    ruler._origin = origin
+    for half in range(1000):
+        when = (origin + half / 2) / 1_000_000
+        ruler.passed = ruler._moment(when) or 0
+        assert when < ruler.time() + RESOLUTION
+        assert abs(ruler.passed - half / 2) <= 1
 
 
 async def test_time_outs_go_by_it(clock: VirtualClock) -> None:
@@ -459,6 +473,34 @@ async def test_a_store_ends_with_its_clock() -> None:
             await place(broker, call("k"))
     assert await open_backend("keeper/three", Terms()).broker.read("k") is None
     assert store_named("keeper/three").keeper is None
+
+
+async def test_a_claim_that_sleeps_stands_for_heartbeats(clock: VirtualClock) -> None:
+    """The holder is here for as long as it sleeps, also for whoever sweeps out the silent, and not for ever after."""
+    backend, who, horizon = open_backend("keeper/five", Terms(), keeper=clock), worker(), 10_000
+    order = Order(who, 1, sweep="-", horizon=horizon)
+    await backend.presence.check_in(who, ["task"], horizon=horizon)
+    claim = asyncio.create_task(backend.broker.claim(order, patience=1))
+    await clock.advance(days=1)
+    await backend.broker.ring(who)
+    assert (await claim).enrolled
+    claim = asyncio.create_task(backend.broker.claim(order, patience=1))
+    await clock.advance(days=1)
+    await backend.presence.check_in(worker(), [], horizon=horizon)
+    assert who.id in {one.holder for one in await backend.presence.roster(horizon=horizon)}
+    await backend.broker.ring(who)
+    await claim
+    await clock.advance(seconds=10)
+    assert who.id in {one.holder for one in await backend.presence.roster(horizon=horizon)}
+    await clock.advance(seconds=1)
+    assert await backend.presence.roster(horizon=horizon) == []
+
+
+async def test_a_claim_that_does_not_sweep_has_its_patience(clock: VirtualClock) -> None:
+    """It would be no sign of life, and leave expired leases alone."""
+    backend = open_backend("keeper/six", Terms(), keeper=clock)
+    await backend.broker.claim(Order(worker(), 1), patience=5)
+    assert clock.now() == START + timedelta(seconds=5)
 
 
 async def test_memory_goes_only_by_a_clock_that_rules_this_loop() -> None:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from concurrent.futures import Executor
 
-_RESOLUTION = 0.5e-6
+RESOLUTION = 0.5e-6
 """Seconds that a timer may lie ahead when it fires: time moves in whole µs, and timers are floats."""
 
 
@@ -66,7 +66,7 @@ class VirtualTime:
         taken: Any = loop
         self.loop, self._poll = taken, taken._selector.select
         self._origin, self._resolution = round(taken.time() * 1_000_000), taken._clock_resolution
-        taken.time, taken.run_in_executor, taken._clock_resolution = self.time, self.run_in_executor, _RESOLUTION
+        taken.time, taken.run_in_executor, taken._clock_resolution = self.time, self.run_in_executor, RESOLUTION
         taken._selector.select = self.select
 
     def give_back(self) -> None:
@@ -149,5 +149,5 @@ class VirtualTime:
         if when > (self._origin + self.longest) / 1_000_000:
             return None
         total = round(when * 1_000_000)
-        early = when >= total / 1_000_000 + _RESOLUTION  # the loop compares in the same way
+        early = when >= total / 1_000_000 + RESOLUTION  # the loop compares in the same way
         return total + early - self._origin
