@@ -155,6 +155,25 @@ async def test_a_newer_definition_gives_a_waiting_call_its_time_and_its_payload(
     assert await take(broker, who) == ()
 
 
+async def test_what_a_call_went_through_is_forgotten_with_its_old_definition(harness: Harness) -> None:
+    """INV 14: lost deliveries, and the time for which nobody knew the task, were those of the old payload."""
+    broker, who = harness.broker, worker()
+    await sow(broker, seed())
+    await take_one(broker, worker())
+    await harness.pass_time(LEASE + 1)
+    (lease,) = await sweep(broker, who)
+    assert lease.deliveries == 2
+    await settle(broker, who, lease, unknown(lease))
+    await harness.pass_time(1)
+    lease = await take_one(broker, who)
+    await settle(broker, who, lease, unknown(lease))
+    assert await sow(broker, seed("d2")) == CHANGED
+    lease = await take_one(broker, who)
+    assert lease.deliveries == 1
+    await settle(broker, who, lease, unknown(lease))
+    assert (await look(broker, "a")).due == harness.now + 1_000
+
+
 @pytest.mark.parametrize("where", ["running", "retried"])
 async def test_what_has_begun_ends_under_its_old_definition(harness: Harness, where: str) -> None:
     """INV 28: its next attempts included; its next occurrence is the old one's until the next seed."""
