@@ -19,6 +19,7 @@ Any number of workers, anywhere, run them::
 
 from __future__ import annotations
 
+from shadows.agenda import Agenda
 from shadows.core.disposition import Disposition
 from shadows.core.lifecycle import ExecutionState
 from shadows.current import CurrentExecution, CurrentShadow, CurrentWorker
@@ -57,6 +58,7 @@ __all__ = [  # noqa: RUF022 - grouped as a newcomer meets them
     # the front doors
     "Shadow",
     "Worker",
+    "Agenda",
     # what they return
     "Cancellation",
     "Disposition",
