@@ -24,9 +24,13 @@ from shadows.core.disposition import Disposition
 from shadows.core.lifecycle import ExecutionState
 from shadows.current import CurrentExecution, CurrentShadow, CurrentWorker
 from shadows.dependencies.context import TaskKey, TaskLogger
+from shadows.dependencies.cron import Cron
 from shadows.dependencies.depends import CallArgument, Depends, Shared, TaskArgument
 from shadows.dependencies.logged import Logged
+from shadows.dependencies.perpetual import Perpetual
+from shadows.dependencies.progress import ExecutionProgress, Progress
 from shadows.dependencies.retry import ExponentialRetry, Retry
+from shadows.dependencies.timeout import Timeout
 from shadows.errors import (
     BrokenKey,
     BrokerError,
@@ -63,6 +67,7 @@ __all__ = [  # noqa: RUF022 - grouped as a newcomer meets them
     "Cancellation",
     "Disposition",
     "Execution",
+    "ExecutionProgress",
     "ExecutionState",
     "RunningExecution",
     "Snapshot",
@@ -70,17 +75,21 @@ __all__ = [  # noqa: RUF022 - grouped as a newcomer meets them
     "WorkerInfo",
     # what tasks declare
     "CallArgument",
+    "Cron",
     "CurrentExecution",
     "CurrentShadow",
     "CurrentWorker",
     "Depends",
     "ExponentialRetry",
     "Logged",
+    "Perpetual",
+    "Progress",
     "Retry",
     "Shared",
     "TaskArgument",
     "TaskKey",
     "TaskLogger",
+    "Timeout",
     # errors
     "BrokenKey",
     "BrokerError",

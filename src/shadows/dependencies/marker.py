@@ -6,6 +6,7 @@ from typing import ClassVar
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from shadows.dependencies.plan import Plan
     from shadows.dependencies.running import Running, Workplace
 
 
@@ -33,3 +34,6 @@ class Marker:
         """Return what is the same for all runs of a worker, if it is ``lasting``."""
         del workplace
         return self
+
+    def check(self, plan: Plan) -> None:
+        """Raise ConfigurationError if a function of this plan cannot declare it; asked when it is registered."""

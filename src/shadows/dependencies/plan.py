@@ -127,8 +127,8 @@ def plan(function: Callable[..., Any], overrides: Overrides | None = None) -> Pl
     """Read the function's signature.
 
     Raises:
-        ConfigurationError: two markers of a single kind, dependencies that lack something or go round in a circle,
-            or a signature that cannot be read.
+        ConfigurationError: two markers of a single kind, one that this function cannot have, dependencies that lack
+            something or go round in a circle, or a signature that cannot be read.
         TypeError: it cannot be called at all.
     """
     if not callable(function):
@@ -164,5 +164,7 @@ def plan(function: Callable[..., Any], overrides: Overrides | None = None) -> Pl
         plain=all(isinstance(each.marker, Logged) for each in signature.declared),
         overrides=Overrides() if overrides is None else overrides,
     )
+    for marker in markers.values():
+        marker.check(made)
     made.arrangement((), {})
     return made
