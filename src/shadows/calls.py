@@ -119,8 +119,8 @@ class Calls:
         return execution
 
     def running(self, running: Running, access: Access) -> Execution[Any]:
-        """Return a handle on a run while its body runs."""
-        return Execution(
+        """Return a handle on a run while its body runs, from where it reports its progress."""
+        execution = Execution[Any](
             running.key,
             running.task,
             running.args,
@@ -133,9 +133,12 @@ class Calls:
             started_at=instant(running.started),
             redelivered=running.redelivered,
             fence=running.fence,
+            tell=lambda fields: running.report({**fields, "fence": str(running.fence)}),
             run=None,
             access=access,
         )
+        _ = execution.progress  # made on the loop, for the body may be in a thread when it first asks
+        return execution
 
     def _task(self, function: Callable[..., Any] | str) -> tuple[str, Callable[..., Any] | None]:
         if not isinstance(function, str):

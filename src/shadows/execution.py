@@ -14,10 +14,11 @@ from shadows.core.durations import duration
 from shadows.core.holder import name_of
 from shadows.core.lifecycle import ExecutionState
 from shadows.core.scheduling import instant
+from shadows.dependencies.progress import ExecutionProgress, Ways
 from shadows.errors import ConfigurationError, ResultUnavailable, TaskFailed
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Mapping
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 
     from shadows.engine.outcomes import Outcomes
     from shadows.engine.watch import Watcher
@@ -80,12 +81,26 @@ class Execution[R]:
     fence: int | None = None
     """while it runs: the number of its lease, higher than that of every earlier one.  Whoever keeps the highest
     that it saw beside what a task writes can refuse what comes from a body that has lost its lease"""
+    _progress: ExecutionProgress | None = attrs.field(repr=False, init=False, default=None)
+    _tell: Callable[[Mapping[str, str]], Awaitable[object]] | None = attrs.field(
+        repr=False, kw_only=True, default=None, alias="tell"
+    )
+    """reports the progress, where this is the handle of the task itself"""
     _run: str | None = attrs.field(repr=False, kw_only=True, alias="run")
     _access: Access = attrs.field(repr=False, kw_only=True, alias="access")
 
+    @property
+    def progress(self) -> ExecutionProgress:
+        """How far it is, as of the last ``sync()``.  Inside of the task itself, what it has reported."""
+        if self._progress is None:
+            self._progress = ExecutionProgress(self.key, Ways(self._tell, self._look, self.subscribe, self._now))
+        return self._progress
+
     async def sync(self) -> None:
-        """Bring ``state`` and what goes with it up to date."""
-        self.take(await self._access.watcher.once(self.key, self._run))
+        """Bring ``state``, ``progress`` and what goes with them up to date."""
+        progress = await self._look()
+        if self._tell is None:
+            self.progress.take(progress)
 
     async def get_result(
         self,
@@ -125,26 +140,35 @@ class Execution[R]:
         return cast("R", self._access.outcomes.result(record.result))
 
     async def subscribe(self, ready: asyncio.Event | None = None) -> AsyncGenerator[dict[str, Any]]:
-        """Yield an event for the present state and for each one that follows, until the run has ended.
+        """Yield an event for the present state and for each one that follows, until the run has ended; and for
+        its progress.
 
         An event is a dict: ``type`` ("state"), ``key``, ``state``, ``worker``, ``started_at``,
         ``completed_at``, ``error``.  States that follow each other quickly may be passed over; the last one
-        never is.
+        never is.  Those of type "progress" have ``key``, ``current``, ``total``, ``message``, ``updated_at``;
+        the first one tells what was reported before, and any may be passed over.
 
         Args:
             ready: set as soon as nothing can be missed any more.
         """
         seen: tuple[object, ...] = ()
-        async with aclosing(self._access.watcher.records(self.key, self._run)) as records:
+        async with aclosing(self._access.watcher.moments(self.key, self._run)) as moments:
             while True:
-                record = await anext(records)
+                moment = await anext(moments)
                 if ready is not None:
                     ready.set()
-                self.take(record)
-                now = (self.state, self.attempt, self.started_at)
-                if record is not None and now != seen:
-                    seen = now
-                    yield self._event()
+                record, progress = moment.record, moment.progress
+                if progress is None:
+                    self.take(record)
+                    now = (self.state, self.attempt, self.started_at)
+                    if record is not None and now != seen:
+                        if not seen and record.run == self._run:
+                            progress = await self._access.watcher.progress(record)
+                        seen = now
+                        yield self._event()
+                if progress:
+                    self.progress.take(progress)
+                    yield self.progress.event()
                 if self.state is None or not self.state.live:
                     return
 
@@ -170,6 +194,16 @@ class Execution[R]:
         """Return the call without its values: ``send_email(..., to=...)``."""
         shown = ["..."] * len(self.args) + [f"{name}=..." for name in self.kwargs]
         return f"{self.function_name}({', '.join(shown)})"
+
+    async def _look(self) -> Mapping[str, str]:
+        """Read the run, and return the progress that it has reported."""
+        record = await self._access.watcher.once(self.key, self._run)
+        self.take(record)
+        mine = record is not None and record.run == self._run
+        return await self._access.watcher.progress(record) if record is not None and mine else {}
+
+    def _now(self) -> datetime:
+        return self._access.clock.now()
 
     def _event(self) -> dict[str, Any]:
         return {

@@ -300,7 +300,11 @@ class Shadow:
         """Return a handle on the key's run, live or ended; None if nothing is kept of it."""
         opened = self._ready()
         record = await opened.backend.broker.read(task_key(key), Part.PAYLOAD | Part.RESULT)
-        return None if record is None else self._calls.found(record, opened.access)
+        if record is None:
+            return None
+        execution = self._calls.found(record, opened.access)
+        execution.progress.take(await opened.access.watcher.progress(record))
+        return execution
 
     async def snapshot(self, limit: int = 1000) -> Snapshot:
         """Look at the shadow: exact numbers, and up to ``limit`` of its calls."""

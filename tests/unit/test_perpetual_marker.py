@@ -89,8 +89,8 @@ async def test_a_cancelled_one_is_followed_by_nothing() -> None:
     """PARITY: ``cancel``, also when the body then fails."""
     perpetual = Perpetual(every=10 * S).for_run(running())
     perpetual.cancel()
-    assert await follow(perpetual) is None
-    assert await follow(perpetual, ValueError()) is None
+    assert await follow(perpetual) == decision.last()
+    assert await follow(perpetual, ValueError()) == decision.last()
 
 
 async def test_an_automatic_one_starts_at_once_and_names_its_schedule() -> None:

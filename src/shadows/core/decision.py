@@ -26,6 +26,8 @@ class Then(enum.StrEnum):
     """the run ends completed"""
     FOLLOW = "follow"
     """the run ends as it would have, and a new run takes its key"""
+    LAST = "last"
+    """the run ends as it would have, and that was the last one under its key"""
 
 
 @attrs.frozen
@@ -70,3 +72,8 @@ def follow(
     if args is None and kwargs is None:
         return Decision(Then.FOLLOW, moment(when), definition=definition)
     return Decision(Then.FOLLOW, moment(when), args or (), kwargs or {}, definition)
+
+
+def last() -> Decision:
+    """Let the run end as it would have, and place nothing after it: a worker that is here does not start it again."""
+    return Decision(Then.LAST)

@@ -57,7 +57,7 @@ class ExecutionProgress:
     def __init__(self, key: str = "", ways: Ways | None = None) -> None:
         self._key = key
         self._ways = ways
-        self._loop = None if ways is None else asyncio.get_running_loop()
+        self._loop = None if ways is None or ways.tell is None else asyncio.get_running_loop()
         self._lock = asyncio.Lock()
         self._changed = False
         self.take({})
@@ -81,8 +81,8 @@ class ExecutionProgress:
         return self._tell()
 
     async def sync(self) -> None:
-        """Read what was reported last."""
-        if self._ways is not None:
+        """Read what was reported last; the task itself knows it."""
+        if self._ways is not None and self._ways.tell is None:
             self.take(await self._ways.look())
 
     async def subscribe(self) -> AsyncGenerator[dict[str, Any]]:

@@ -90,8 +90,10 @@ class Recurring(CompletionHandler):
     async def on_complete(self, execution: Any, outcome: TaskOutcome) -> Decision | None:
         """Ask for the next run, unless the body cancelled it."""
         del execution
-        if self._cancelled or self._running is None:
+        if self._running is None:
             return None
+        if self._cancelled:
+            return decision.last()
         due = self._chosen or self.following(self._running, outcome.duration)
         args, kwargs = self._arguments
         return decision.follow(due, args, kwargs, definition=self.definition if self._automatic else "")

@@ -40,6 +40,8 @@ class Concluder:
         result: object = None,
         error: BaseException | None = None,
         follow: Occurrence | None = None,
+        *,
+        last: bool = False,
     ) -> Verdict | None:
         """Return the verdict on an attempt that nobody wants to go on; None when it is not ours to settle any more."""
         lease, reason = attempt.lease, ""
@@ -59,10 +61,12 @@ class Concluder:
                 assert_never(attempt.stop)
         if error is None:
             try:
-                return verdict.completed(task, self.outcomes.of_result(result), reason=reason, follow=follow)
+                data = self.outcomes.of_result(result)
             except BaseException as broken:  # noqa: BLE001 - to encode a value runs code of its class
                 error = broken
-        return verdict.failed(task, self.outcomes.of_error(error), reason=reason, follow=follow)
+            else:
+                return verdict.completed(task, data, reason=reason, follow=follow, last=last)
+        return verdict.failed(task, self.outcomes.of_error(error), reason=reason, follow=follow, last=last)
 
     async def decided(
         self, attempt: Attempt, running: Running, outcome: TaskOutcome, setup: Setup
@@ -86,7 +90,8 @@ class Concluder:
                 follow, error = self._next(running, decision, error)
             case _:
                 pass
-        return self.ended(attempt, running.task, outcome.result, error, follow), error
+        last = decision is not None and decision.then is Then.LAST
+        return self.ended(attempt, running.task, outcome.result, error, follow, last=last), error
 
     async def dropped(
         self, attempt: Attempt, running: Running, reason: str, outcome: TaskOutcome, setup: Setup

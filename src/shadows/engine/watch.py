@@ -13,13 +13,22 @@ from shadows.errors import BrokerUnavailable, ExecutionCancelled, ResultUnavaila
 from shadows.ports.broker import Part, Record
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator
+    from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 
     from shadows.ports.broker import Broker
     from shadows.ports.event_bus import EventBus, Hint
 
 LOOK_AGAIN: Final = 1.0
 """Seconds after which a waiter looks by itself: a hint may have been lost."""
+
+
+@attrs.frozen
+class Moment:
+    """What was seen of a run at one moment."""
+
+    record: Record | None
+    progress: Mapping[str, str] | None = None
+    """the fields of a report; None when it was the record that may have changed"""
 
 
 @attrs.frozen
@@ -38,9 +47,9 @@ class Watcher:
             ExecutionCancelled: it ended without an outcome.
             ResultUnavailable: nothing is kept of it (any more).
         """
-        async with aclosing(self.records(key, run)) as records:
+        async with aclosing(self.moments(key, run)) as moments:
             while True:
-                record = await anext(records)
+                record = (await anext(moments)).record
                 if record is None:
                     msg = f"nothing is kept of the execution {key!r}: it has expired, or its shadow keeps no records"
                     raise ResultUnavailable(msg)
@@ -59,12 +68,23 @@ class Watcher:
         """
         return _of(run, await self.broker.read(key, Part.RESULT, run=run))
 
-    async def records(self, key: str, run: str | None) -> AsyncGenerator[Record | None]:
-        """Yield the same, now and whenever it may have changed."""
+    async def progress(self, record: Record) -> Mapping[str, str]:
+        """Return what the run of this record has reported under its present lease."""
+        if record.fence is None:
+            return {}
+        fields = await self.broker.progress(record.key)
+        return fields if fields.get("fence") == str(record.fence) else {}
+
+    async def moments(self, key: str, run: str | None) -> AsyncGenerator[Moment]:
+        """Yield the same record now, and whenever it may have changed; and progress as it is reported."""
         async with self.event_bus.listen(key) as hints:
             while True:
-                yield _of(run, await self._read(key, run))
-                await _next(hints, LOOK_AGAIN if self.event_bus.loses_hints else None)
+                record = _of(run, await self._read(key, run))
+                yield Moment(record)
+                again = asyncio.get_running_loop().time() + LOOK_AGAIN if self.event_bus.loses_hints else None
+                while (hint := await _next(hints, again)) is not None and hint.what == "progress":
+                    if record is not None and hint.fence == record.fence:
+                        yield Moment(record, dict(hint.fields))
 
     async def _read(self, key: str, run: str | None) -> Record | None:
         loop = asyncio.get_running_loop()
@@ -85,10 +105,10 @@ def _of(run: str | None, record: Record | None) -> Record | None:
     return None
 
 
-async def _next(hints: AsyncIterator[Hint | None], patience: float | None) -> Hint | None:
-    """Return the next hint, or None when none came for a while."""
+async def _next(hints: AsyncIterator[Hint | None], deadline: float | None) -> Hint | None:
+    """Return the next hint, or None when none came by the deadline."""
     try:
-        async with asyncio.timeout(patience):
+        async with asyncio.timeout_at(deadline):
             return await anext(hints)
     except TimeoutError:
         return None
