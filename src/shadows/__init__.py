@@ -19,6 +19,7 @@ Any number of workers, anywhere, run them::
 
 from __future__ import annotations
 
+from shadows import tasks
 from shadows.agenda import Agenda
 from shadows.core.disposition import Disposition
 from shadows.core.lifecycle import ExecutionState
@@ -90,6 +91,8 @@ __all__ = [  # noqa: RUF022 - grouped as a newcomer meets them
     "TaskKey",
     "TaskLogger",
     "Timeout",
+    # what every shadow knows
+    "tasks",
     # errors
     "BrokenKey",
     "BrokerError",

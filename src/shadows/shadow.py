@@ -27,6 +27,7 @@ from shadows.execution import Access, Execution, TaskCall
 from shadows.ports.backend import Terms
 from shadows.ports.broker import BATCH, Cancellation, OnLive, Part
 from shadows.snapshot import Snapshot, WorkerInfo, taken
+from shadows.tasks import standard_tasks
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -112,6 +113,8 @@ class Shadow:
         codec: Codec = CloudpickleCodec()
         self._codecs: dict[str, Codec] = {codec.id: codec}
         self._registry = Registry()
+        for task in standard_tasks:
+            self._registry.offer(task)
         self._calls = Calls(self._registry, self._options, codec, self._codecs, clock or SystemClock(), allow_unknown)
         self._open: _Open | None = None
 
@@ -132,7 +135,7 @@ class Shadow:
 
     @property
     def tasks(self) -> Mapping[str, Callable[..., Any]]:
-        """The registered functions by name."""
+        """The registered functions by name; ``trace``, ``fail`` and ``sleep`` are always among them."""
         return {name: plan.function for name, plan in self._registry.plans.items()}
 
     def __repr__(self) -> str:

@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from shadows import ConfigurationError, Disposition, ExecutionCancelled, ExecutionState, Retry, Shadow, Worker
+from shadows import ConfigurationError, Disposition, ExecutionCancelled, ExecutionState, Retry, Shadow, Worker, tasks
 from tests.front.acts import DEADLINE, HOUR, comes_true, finish, heard, state_of, working
 
 if TYPE_CHECKING:
     from tests.front.places import Place
+
+STANDARD = {"trace": tasks.trace, "fail": tasks.fail, "sleep": tasks.sleep}
 
 
 async def say(word: str) -> str:
@@ -47,7 +49,7 @@ async def test_a_snapshot_tells_what_waits_what_runs_and_who_works(shadows: Shad
         assert (running.execution.key, running.execution.args, running.worker) == ("running", ("r",), "w")
         assert running.started == running.execution.started_at
         (worker,) = snapshot.workers
-        assert (worker.name, worker.tasks) == ("w", frozenset({"wait", "say"}))
+        assert (worker.name, worker.tasks) == ("w", frozenset({"wait", "say", *STANDARD}))
         assert [found.name for found in await shadows.task_workers("say")] == ["w"]
         assert await shadows.task_workers("nothing") == []
         assert await shadows.clear() == 2
@@ -130,11 +132,11 @@ async def test_a_client_knows_what_it_was_told(place: Place) -> None:
     """PARITY: ``name``, ``url``, ``execution_ttl``, ``tasks``; a collection is registered by its path."""
     async with place.shadow(execution_ttl=HOUR) as shadows:
         assert (shadows.name, shadows.url, shadows.execution_ttl) == (place.name, place.url, HOUR)
-        assert shadows.tasks == {}
+        assert shadows.tasks == STANDARD
         shadows.register(say, names=["say", "tell"])
-        assert shadows.tasks == {"say": say, "tell": say}
+        assert shadows.tasks == {**STANDARD, "say": say, "tell": say}
         shadows.register_collection("operator:neg")
-        assert list(shadows.tasks) == ["say", "tell", "neg"]
+        assert list(shadows.tasks) == [*STANDARD, "say", "tell", "neg"]
         with pytest.raises(ConfigurationError, match="two tasks would be named 'say'"):
             shadows.register(len, names=["say"])
         execution = await shadows.add("neg")(7)

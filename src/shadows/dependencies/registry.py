@@ -29,6 +29,13 @@ class Registry:
     _names: dict[int, tuple[Callable[..., Any], str]] = attrs.field(factory=dict[int, "tuple[Callable[..., Any], str]"])
     """of each registered function, by its identity, so that unhashable callables can be tasks too"""
 
+    _offered: set[str] = attrs.field(factory=set[str])
+    """names that go to whoever else wants them"""
+
+    def offer(self, function: Callable[..., Any]) -> None:
+        """Make the function known under its own name until another one is registered under it."""
+        self._offered.add(self.register(function))
+
     def register(self, function: Callable[..., Any], names: Iterable[str] | None = None) -> str:
         """Make the function known under its own name, or under these; return the first.
 
@@ -49,6 +56,7 @@ class Registry:
                 watch(name, made)
         for name in chosen:
             self._forget_its_bearer(name)
+            self._offered.discard(name)
             self.plans[name] = made
         self._names[id(function)] = function, chosen[0]
         return chosen[0]
@@ -72,7 +80,12 @@ class Registry:
         over.
         """
         other = self.plans.get(name)
-        if other is None or other.function is function or _place(other.function) == _place(function):
+        if (
+            other is None
+            or name in self._offered
+            or other.function is function
+            or _place(other.function) == _place(function)
+        ):
             return
         msg = (
             f"two tasks would be named {name!r}: {'.'.join(_place(other.function))} and {'.'.join(_place(function))}; "
