@@ -23,6 +23,7 @@ from shadows.dependencies.tasks import Tasks, everywhere, fallback
 from shadows.engine.drain import drain
 from shadows.engine.loop import Loop
 from shadows.engine.run import Runner
+from shadows.engine.seed import Seeder
 from shadows.engine.tend import InThread, OnLoop, Renewals
 from shadows.errors import BrokerError, BrokerUnavailable, ConfigurationError
 
@@ -64,7 +65,8 @@ class Worker:
             default 100 ms.
         scheduling_resolution: how often to look by itself while a call is due within a second; default 250
             ms.
-        schedule_automatic_tasks: start the automatic tasks; default true.
+        schedule_automatic_tasks: start the tasks that declare it, each under its own name, and start them again
+            when they were lost; default true.
         fallback_task: a function, or ``"module:attribute"``, that runs the calls of tasks which are not registered
             here, with their arguments; default none: they are put back for a worker that knows them.
         dependencies: what each task of this worker has besides what it declares itself: a list of dependencies, or
@@ -221,6 +223,8 @@ class Worker:
             msg = f"{self!r} is running already"
             raise RuntimeError(msg)
         loop = self._loop = self._make_loop(entered, may_run)
+        seeder = self._make_seeder(entered)
+        loop.prepare = None if seeder is None else seeder.start
         aio = asyncio.get_running_loop()
 
         def lose(tokens: frozenset[str]) -> None:
@@ -240,7 +244,9 @@ class Worker:
             context=in_context(self._shadow, self),
         )
         self._pump = pump
-        attendance = asyncio.create_task(self._attend(entered, loop), name=f"shadows-attendance-{self.name}")
+        chores = {asyncio.create_task(self._attend(entered, loop), name=f"shadows-attendance-{self.name}")}
+        if seeder is not None:
+            chores.add(asyncio.create_task(seeder.go_on(loop.fail), name=f"shadows-seeding-{self.name}"))
         try:
             with tending:
                 try:
@@ -254,8 +260,9 @@ class Worker:
                 await self._tell_what_is_left(entered)
         finally:
             pump.cancel()  # it has ended, unless we were cancelled even more often
-            attendance.cancel()
-            await asyncio.wait({attendance})
+            for chore in chores:
+                chore.cancel()
+            await asyncio.wait(chores)
             while self._drains:
                 self._drains.pop().cancel()
             self._loop = self._pump = None
@@ -294,6 +301,12 @@ class Worker:
             shadow, self, shadow.clock, keeping, shadow.handles(), backend.broker.report
         )
         return workplace
+
+    def _make_seeder(self, entered: _Entered) -> Seeder | None:
+        if not self._options.schedule_automatic_tasks:
+            return None
+        shadow = self._shadow
+        return Seeder(shadow.registry.plans, shadow.outcomes().codec, entered.backend.broker, self._observer)
 
     async def _attend(self, entered: _Entered, loop: Loop) -> None:
         """Check in, and again whenever presence has forgotten us."""

@@ -13,6 +13,7 @@ from shadows.core.verdict import Verdict
 from shadows.errors import BrokerUnavailable
 from shadows.ports.broker import Lease, Settlement
 from shadows.ports.observer import Observer
+from shadows.ports.seeding import Seeding
 
 LEASE = Lease("order-7", "1-0", 4, 2, b"secret arguments", 1, 0, 0)
 WHO = holder("w", timedelta(seconds=1), nonce="x")
@@ -175,3 +176,19 @@ def test_arguments_reach_no_line(caplog: pytest.LogCaptureFixture) -> None:
     assert "secret" not in caplog.text
     assert "secret" not in repr([record.args for record in caplog.records])
     assert "secret" not in repr(LEASE)
+
+
+def test_an_automatic_task_that_is_placed_is_named(caplog: pytest.LogCaptureFixture) -> None:
+    """One that cannot be placed is an error: its key holds something that is not ours."""
+    OBSERVER.seeded("nightly", Seeding.SEEDED)
+    OBSERVER.seeded("nightly", Seeding.CHANGED)
+    OBSERVER.seeded("night\nly", Seeding.BROKEN)
+    assert lines(caplog) == [
+        ("shadows.worker", "INFO", "nightly: the automatic task is seeded"),
+        ("shadows.worker", "INFO", "nightly: the automatic task is changed"),
+        (
+            "shadows.worker",
+            "ERROR",
+            "night\\nly: the automatic task cannot be placed; its record holds something else",
+        ),
+    ]

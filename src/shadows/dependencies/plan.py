@@ -10,6 +10,7 @@ import attrs
 from shadows.dependencies.arrange import arrange, check_singles
 from shadows.dependencies.logged import Logged, shown_call
 from shadows.dependencies.overrides import Overrides
+from shadows.dependencies.recurring import Recurring
 from shadows.dependencies.signature import Declared, is_async, read
 from shadows.dependencies.steps import Arrangement
 
@@ -34,6 +35,8 @@ class Plan:
     """whether calling it gives a coroutine; else it runs in a thread"""
     declared: tuple[Declared, ...]
     """all markers of the function, in order"""
+    recurring: Recurring | None
+    """the one of them that says what follows each run"""
     everywhere: tuple[Declared, ...] = attrs.field(repr=False)
     """what the worker adds to each of its tasks; the parameter's name is what messages call it"""
     logged: Mapping[str, Logged] = attrs.field(repr=False)
@@ -151,6 +154,7 @@ def plan(function: Callable[..., Any], overrides: Overrides | None = None) -> Pl
         name=signature.name,
         is_async=is_async(function),
         declared=signature.declared,
+        recurring=next((each.marker for each in signature.declared if isinstance(each.marker, Recurring)), None),
         everywhere=(),
         logged={each.parameter: each.marker for each in signature.declared if isinstance(each.marker, Logged)},
         positional=tuple(positions),
@@ -164,7 +168,7 @@ def plan(function: Callable[..., Any], overrides: Overrides | None = None) -> Pl
         plain=all(isinstance(each.marker, Logged) for each in signature.declared),
         overrides=Overrides() if overrides is None else overrides,
     )
-    for marker in markers.values():
-        marker.check(made)
+    for each in signature.declared:
+        each.marker.check(made)
     made.arrangement((), {})
     return made

@@ -56,6 +56,11 @@ class Recurring(CompletionHandler):
     def following(self, running: Running, spent: timedelta) -> Due:
         """Return when the run after this one may start, which took so long, unless the body says otherwise."""
 
+    def skips(self, running: Running) -> bool:
+        """Tell whether this run is to be left out, because its time was missed; the next one follows all the same."""
+        del running
+        return False
+
     def cancel(self) -> None:
         """Let this run be the last one."""
         self._cancelled = True
@@ -67,7 +72,7 @@ class Recurring(CompletionHandler):
             TypeError: the task cannot be called with them.
         """
         if self._running is not None:
-            self._running.workplace.shadow.registry.named(self._running.task).bind(args, kwargs)
+            self._running.plan.bind(args, kwargs)
         self._arguments = args, kwargs
 
     def after(self, delay: timedelta) -> None:

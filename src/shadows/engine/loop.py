@@ -27,6 +27,8 @@ from shadows.errors import BrokerUnavailable
 from shadows.ports.broker import Claim, Order, Settlement
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from shadows.core.holder import Holder
     from shadows.core.settings import WorkerOptions
     from shadows.core.verdict import Verdict
@@ -54,6 +56,8 @@ class Loop:
     horizon: int
     """ms without a heartbeat after which a worker counts as gone"""
 
+    prepare: Callable[[], Awaitable[None]] | None = None
+    """what is to be done before the first look"""
     running: dict[int, Attempt] = attrs.field(factory=dict[int, Attempt], init=False)
     """by fence"""
     last_look: float | None = attrs.field(default=None, init=False)
@@ -90,6 +94,7 @@ class Loop:
             BrokerError: other than BrokerUnavailable, which is ridden out.
         """
         try:
+            await self._prepare()
             await self._pump(until_finished=until_finished)
         finally:
             if self._timer is not None:
@@ -98,6 +103,15 @@ class Loop:
                 self._door.cancel()
         if self._bug is not None:
             raise self._bug
+
+    async def _prepare(self) -> None:
+        while self.prepare is not None and not self._stopping:
+            try:
+                await self.prepare()
+            except BrokerUnavailable as away:
+                await self._ride_out(away)
+            else:
+                return
 
     async def _pump(self, *, until_finished: bool) -> None:
         while self._bug is None and not (self._stopping and not (self.running or self._ended or self._door)):

@@ -75,6 +75,9 @@ class Runner:
             return self._refused(task, lease, verdict.cancelled(task, reason="run_at_most"))
         running = Running(self.workplace, lease, task, plan, args, kwargs)
         current_execution.of_run.set(running)
+        if plan.recurring is not None and plan.recurring.skips(running):
+            judged = await self.skip(attempt, running, "missed")
+            return judged and self._refused(task, lease, judged)
         self.observer.started(task, lease, running)
         if plan.plain:
             try:

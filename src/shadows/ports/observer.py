@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from shadows.core.holder import Holder
     from shadows.core.verdict import Verdict
     from shadows.ports.broker import Lease, Settlement
+    from shadows.ports.seeding import Seeding
 
 
 class Observer(Protocol):
@@ -46,6 +47,10 @@ class Observer(Protocol):
 
     def recovered(self) -> None:
         """The broker is back."""
+        ...
+
+    def seeded(self, key: str, seeding: Seeding) -> None:
+        """The call of an automatic task was placed, or got another time, or could not be placed."""
         ...
 
     def left(self, unknown: int, dead: int) -> None:

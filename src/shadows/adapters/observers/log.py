@@ -11,6 +11,7 @@ from shadows.core.lifecycle import ExecutionState
 from shadows.core.verdict import Kind
 from shadows.dependencies.dependency import AdmissionBlocked
 from shadows.ports.broker import Settlement
+from shadows.ports.seeding import Seeding
 
 if TYPE_CHECKING:
     from shadows.core.holder import Holder
@@ -73,6 +74,12 @@ class LogObserver:
 
     def recovered(self) -> None:
         _worker.info("the broker is back")
+
+    def seeded(self, key: str, seeding: Seeding) -> None:
+        if seeding is Seeding.BROKEN:
+            _worker.error("%s: the automatic task cannot be placed; its record holds something else", _plain(key))
+        else:
+            _worker.info("%s: the automatic task is %s", _plain(key), seeding.value)
 
     def left(self, unknown: int, dead: int) -> None:
         _worker.warning(

@@ -1,0 +1,83 @@
+"""Seed: automatic tasks start without anybody's call, and start again when their chain was lost."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from random import random
+from typing import TYPE_CHECKING, Final
+
+import attrs
+
+from shadows.core.backoff import pause
+from shadows.core.envelope import NO_HEADERS, Envelope, pack
+from shadows.core.scheduling import instant
+from shadows.errors import BrokerUnavailable
+from shadows.ports.seeding import Seed, Seeding
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from shadows.dependencies.plan import Plan
+    from shadows.ports.broker import Broker
+    from shadows.ports.codec import Codec
+    from shadows.ports.observer import Observer
+
+AGAIN: Final = 60.0
+"""Seconds after which a worker looks whether its automatic tasks are still there."""
+
+
+@attrs.define
+class Seeder:
+    """Places the calls of the automatic tasks that a worker knows, each under the task's name."""
+
+    tasks: Mapping[str, Plan]
+    codec: Codec
+    broker: Broker
+    observer: Observer
+    _hurry: asyncio.Event = attrs.field(factory=asyncio.Event, init=False)
+
+    async def seed(self, *, restart: bool) -> None:
+        """Place what is not live.  With ``restart``, as when a worker starts, also what was cancelled."""
+        automatic = {name: plan.recurring for name, plan in self.tasks.items() if plan.recurring is not None}
+        automatic = {name: recurring for name, recurring in automatic.items() if recurring.automatic}
+        if not automatic:
+            return
+        now = instant((await self.broker.survey(0)).taken)
+        seeds = [
+            Seed(name, self._payload(name), recurring.first(now), recurring.definition)
+            for name, recurring in automatic.items()
+        ]
+        for seed, seeding in zip(seeds, await self.broker.seed(seeds, restart=restart), strict=True):
+            if seeding in {Seeding.SEEDED, Seeding.CHANGED, Seeding.BROKEN}:
+                self.observer.seeded(seed.key, seeding)
+
+    async def start(self) -> None:
+        """Place them as a worker does that starts."""
+        await self.seed(restart=True)
+
+    async def go_on(self, fail: Callable[[Exception], None]) -> None:
+        """Look every minute, and when somebody is in a hurry; ``fail`` hears of what is no absence of the broker."""
+        failures = 0
+        while True:
+            longest = AGAIN if not failures else pause(failures, longest=AGAIN, random=random())  # noqa: S311 - jitter
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(longest):
+                    await self._hurry.wait()
+            self._hurry.clear()
+            try:
+                await self.seed(restart=False)
+            except BrokerUnavailable:  # which the pump tells
+                failures += 1
+            except Exception as bug:  # noqa: BLE001 - the pump raises it
+                fail(bug)
+                return
+            else:
+                failures = 0
+
+    def hurry(self) -> None:
+        """Look again at once: something that kept a task from being placed may be over."""
+        self._hurry.set()
+
+    def _payload(self, name: str) -> bytes:
+        return pack(Envelope(name, self.codec.id, NO_HEADERS, self.codec.encode(((), {}))))
