@@ -21,7 +21,7 @@ from shadows.dependencies.registry import Registry
 from shadows.dependencies.running import Running
 from shadows.errors import PayloadTooLarge, Undecodable
 from shadows.execution import Access, Execution, TaskCall
-from shadows.ports.broker import Entry, OnLive, Placed, Placement, Record
+from shadows.ports.broker import Broker, Entry, OnLive, Part, Placed, Placement, Record
 from shadows.ports.clock import Clock
 from shadows.ports.codec import Codec
 
@@ -92,6 +92,15 @@ class Calls:
             run=placement.run,
             access=access,
         )
+
+    async def kept(self, key: str, broker: Broker, access: Access) -> Execution[Any] | None:
+        """Return a handle on the run that has this key, with what it has reported; None if nothing is kept of it."""
+        record = await broker.read(key, Part.PAYLOAD | Part.RESULT)
+        if record is None:
+            return None
+        execution = self.found(record, access)
+        execution.progress.take(await access.watcher.progress(record))
+        return execution
 
     def found(self, record: Record, access: Access) -> Execution[Any]:
         """Return a handle on what was read; what cannot be decoded here is left out."""

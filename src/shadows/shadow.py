@@ -25,7 +25,7 @@ from shadows.engine.outcomes import Outcomes
 from shadows.engine.watch import Watcher
 from shadows.execution import Access, Execution, TaskCall
 from shadows.ports.backend import Terms
-from shadows.ports.broker import BATCH, Cancellation, OnLive, Part
+from shadows.ports.broker import BATCH, Cancellation, OnLive
 from shadows.snapshot import Snapshot, WorkerInfo, taken
 from shadows.tasks import standard_tasks
 
@@ -112,9 +112,7 @@ class Shadow:
         self._connection = Connection(self._options.url, self.name, connection_pool, credential_provider, clock)
         codec: Codec = CloudpickleCodec()
         self._codecs: dict[str, Codec] = {codec.id: codec}
-        self._registry = Registry()
-        for task in standard_tasks:
-            self._registry.offer(task)
+        self._registry = Registry.offering(standard_tasks)
         self._calls = Calls(self._registry, self._options, codec, self._codecs, clock or SystemClock(), allow_unknown)
         self._open: _Open | None = None
 
@@ -302,12 +300,7 @@ class Shadow:
     async def get_execution(self, key: str) -> Execution[Any] | None:
         """Return a handle on the key's run, live or ended; None if nothing is kept of it."""
         opened = self._ready()
-        record = await opened.backend.broker.read(task_key(key), Part.PAYLOAD | Part.RESULT)
-        if record is None:
-            return None
-        execution = self._calls.found(record, opened.access)
-        execution.progress.take(await opened.access.watcher.progress(record))
-        return execution
+        return await self._calls.kept(task_key(key), opened.backend.broker, opened.access)
 
     async def snapshot(self, limit: int = 1000) -> Snapshot:
         """Look at the shadow: exact numbers, and up to ``limit`` of its calls."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 from shadows.core.durations import duration
 
@@ -26,4 +28,4 @@ async def sleep(seconds: float | timedelta) -> None:
     await asyncio.sleep(duration(seconds, option="seconds", zero=True).total_seconds())
 
 
-standard_tasks = [trace, fail, sleep]
+standard_tasks: list[Callable[..., Any]] = [trace, fail, sleep]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import attrs
 
@@ -32,9 +32,12 @@ class Registry:
     _offered: set[str] = attrs.field(factory=set[str])
     """names that go to whoever else wants them"""
 
-    def offer(self, function: Callable[..., Any]) -> None:
-        """Make the function known under its own name until another one is registered under it."""
-        self._offered.add(self.register(function))
+    @classmethod
+    def offering(cls, functions: Iterable[Callable[..., Any]]) -> Self:
+        """Return one that knows these functions, each under its own name until another one is registered under it."""
+        made = cls()
+        made._offered |= {made.register(function) for function in functions}
+        return made
 
     def register(self, function: Callable[..., Any], names: Iterable[str] | None = None) -> str:
         """Make the function known under its own name, or under these; return the first.
