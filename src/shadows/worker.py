@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
     from types import TracebackType
 
+    from shadows.dependencies.plan import Plan
     from shadows.ports.backend import Backend
     from shadows.ports.observer import Observer
     from shadows.shadow import Shadow
@@ -224,7 +225,7 @@ class Worker:
             raise RuntimeError(msg)
         loop = self._loop = self._make_loop(entered, may_run)
         seeder = self._make_seeder(entered)
-        loop.prepare = None if seeder is None else seeder.start
+        loop.prepare = seeder.start
         aio = asyncio.get_running_loop()
 
         def lose(tokens: frozenset[str]) -> None:
@@ -244,9 +245,10 @@ class Worker:
             context=in_context(self._shadow, self),
         )
         self._pump = pump
-        chores = {asyncio.create_task(self._attend(entered, loop), name=f"shadows-attendance-{self.name}")}
-        if seeder is not None:
-            chores.add(asyncio.create_task(seeder.go_on(loop.fail), name=f"shadows-seeding-{self.name}"))
+        chores = [
+            asyncio.create_task(self._attend(entered, loop), name=f"shadows-attendance-{self.name}"),
+            asyncio.create_task(seeder.go_on(loop.fail), name=f"shadows-seeding-{self.name}"),
+        ]
         try:
             with tending:
                 try:
@@ -302,11 +304,9 @@ class Worker:
         )
         return workplace
 
-    def _make_seeder(self, entered: _Entered) -> Seeder | None:
-        if not self._options.schedule_automatic_tasks:
-            return None
-        shadow = self._shadow
-        return Seeder(shadow.registry.plans, shadow.outcomes().codec, entered.backend.broker, self._observer)
+    def _make_seeder(self, entered: _Entered) -> Seeder:
+        automatic: Mapping[str, Plan] = self._tasks.plans if self._options.schedule_automatic_tasks else {}
+        return Seeder(automatic, self._shadow.outcomes().codec, entered.backend.broker, self._observer)
 
     async def _attend(self, entered: _Entered, loop: Loop) -> None:
         """Check in, and again whenever presence has forgotten us."""

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any
@@ -16,7 +17,13 @@ from shadows import (
     SerializationError,
     Shadow,
     Timeout,
+    Worker,
 )
+from shadows.core import verdict
+from shadows.core.scheduling import AT_ONCE
+from shadows.core.verdict import Occurrence
+from shadows.ports.broker import Settlement
+from tests.contract.acts import take_one, worker
 from tests.front.acts import DEADLINE, HOUR, comes_true, finish, heard, state_of, working
 
 if TYPE_CHECKING:
@@ -38,11 +45,8 @@ async def next_of(shadows: Shadow, key: str) -> Execution[Any]:
 async def gone_on(shadows: Shadow, execution: Execution[Any]) -> Execution[Any]:
     """Let a worker run this execution, and return the one that follows it."""
     async with working(shadows, within=timedelta(seconds=5)):
-        with pytest.MonkeyPatch.context():
-            try:
-                await execution.get_result(timeout=DEADLINE)
-            except (ValueError, TypeError, TimeoutError):
-                pass
+        with contextlib.suppress(ValueError, TypeError, TimeoutError):
+            await execution.get_result(timeout=DEADLINE)
     await execution.sync()
     return await next_of(shadows, execution.key)
 
@@ -91,12 +95,10 @@ async def test_run_at_most_ends_the_chain(place: Place) -> None:
     async def again(perpetual: Perpetual = Perpetual(every=SHORT)) -> None:
         ran.append(1)
 
-    from shadows import Worker
-
     async with place.shadow() as shadows:
         await shadows.add(again, key="k")()
-        async with Worker(shadows) as worker, asyncio.timeout(DEADLINE):
-            await worker.run_at_most({"again": 3})
+        async with Worker(shadows) as working_once, asyncio.timeout(DEADLINE):
+            await working_once.run_at_most({"again": 3})
         assert len(ran) == 3
         last = await shadows.get_execution("k")
         assert last is not None
@@ -171,7 +173,7 @@ async def test_no_exception_of_a_body_breaks_the_chain(shadows: Shadow, error: B
 async def test_a_timed_out_run_is_followed_by_the_next(shadows: Shadow) -> None:
     """SEMANTICS, the table: timed out, then the next occurrence."""
 
-    async def hang(perpetual: Perpetual = Perpetual(every=HOUR), timeout: Timeout = Timeout(SHORT)) -> None:
+    async def hang(perpetual: Perpetual = Perpetual(every=HOUR), limit: Timeout = Timeout(SHORT)) -> None:
         await asyncio.Event().wait()
 
     execution = await shadows.add(hang, key="k")()
@@ -243,7 +245,8 @@ async def test_a_replace_wins_over_the_next_occurrence(shadows: Shadow) -> None:
         assert (await shadows.snapshot()).total_tasks == 1  # nothing is placed before the settle
         await shadows.replace(work, HOUR, "k")("Paris")
         go.set()
-        assert await old.get_result(timeout=DEADLINE) == "Oslo"
+        with pytest.raises(ExecutionCancelled, match="superseded"):
+            await old.get_result(timeout=DEADLINE)
     following = await next_of(shadows, "k")
     assert following.args == ("Paris",)
     assert (await shadows.snapshot()).total_tasks == 1
@@ -332,15 +335,12 @@ async def test_arguments_that_cannot_travel_fail_the_run_but_not_the_chain(shado
 async def test_a_def_task_goes_on_too(shadows: Shadow) -> None:
     """SEMANTICS, `def` tasks: the same behaviours, from a thread; and `Annotated` declares it as well."""
 
-    def check(city: str, perpetual: Annotated[Perpetual, Perpetual(every=HOUR)] = Perpetual()) -> str:  # type: ignore[assignment]
+    def check(city: str, perpetual: Annotated[Perpetual | None, Perpetual(every=HOUR)] = None) -> str:
+        assert perpetual is not None
         perpetual.perpetuate(city * 2)
         return city
 
-    def plain(city: str, perpetual: Perpetual = Perpetual(every=HOUR)) -> str:
-        perpetual.perpetuate(city * 2)
-        return city
-
-    execution = await shadows.add(plain, key="k")("Oslo")
+    execution = await shadows.add(check, key="k")("Oslo")
     following = await gone_on(shadows, execution)
     assert await execution.get_result() == "Oslo"
     assert following.args == ("OsloOslo",)
@@ -383,47 +383,39 @@ async def test_an_old_worker_does_not_break_the_chain(place: Place) -> None:
 
 async def test_a_crash_does_not_break_the_chain(shadows: Shadow) -> None:
     """INV 26: the lease of a worker that died goes to another one, and the run is followed as ever."""
-    lease, began = timedelta(milliseconds=200), asyncio.Event()
-    runs: list[bool] = []
 
     async def check(perpetual: Perpetual = Perpetual(every=HOUR)) -> str:
-        runs.append(True)
-        if len(runs) == 1:
-            began.set()
-            await asyncio.Event().wait()
         return "done"
 
     execution = await shadows.add(check, key="k")()
-    from shadows import Worker
-
-    async with Worker(shadows, redelivery_timeout=lease) as dead:
-        running = asyncio.create_task(dead.run_forever())
-        await heard(began)
-        assert dead._loop is not None
-        dead._loop.held = list  # type: ignore[method-assign]  # it renews no more, like one that was killed
-        async with working(shadows, redelivery_timeout=lease):
-            assert await execution.get_result(timeout=DEADLINE) == "done"
-        following = await next_of(shadows, "k")
-        dead.stop(within=timedelta(0))
-        await running
+    broker, dead = shadows.backend().broker, worker(lease=1)
+    lost = await take_one(broker, dead)
+    async with working(shadows):
+        assert await execution.get_result(timeout=DEADLINE) == "done"
     await execution.sync()
+    assert execution.fence == lost.fence + 1
     assert execution.started_at is not None
-    assert following.when == execution.started_at + HOUR
-    assert (await next_of(shadows, "k")).when == following.when  # what the dead one does changes nothing
+    assert (await next_of(shadows, "k")).when == execution.started_at + HOUR
+    late = verdict.completed("check", follow=Occurrence(lost.payload, AT_ONCE))
+    assert await broker.settle(dead, [(lost, late)]) == [Settlement.SUPERSEDED]
+    assert (await next_of(shadows, "k")).when == execution.started_at + HOUR
+    await shadows.backend().presence.check_out(dead)
     await shadows.cancel("k")
 
 
 async def test_a_task_is_a_plain_function_all_the_same(shadows: Shadow) -> None:
     """It can be called in a test; what it does to its marker then does not reach any run."""
 
-    async def monitor(perpetual: Perpetual = Perpetual(every=HOUR)) -> str:
+    async def monitor(perpetual: Perpetual) -> str:
         perpetual.every = SHORT
         perpetual.cancel()
         return "finished"
 
-    async def check(perpetual: Perpetual = monitor.__defaults__[0]) -> None: ...  # type: ignore[index]  # noqa: B008
+    declared = Perpetual(every=HOUR)
+    assert await monitor(declared) == "finished"
 
-    assert await monitor() == "finished"
+    async def check(perpetual: Perpetual = declared) -> None: ...
+
     execution = await shadows.add(check, key="k")()
     following = await gone_on(shadows, execution)
     assert execution.started_at is not None

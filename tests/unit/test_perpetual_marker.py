@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,7 +11,7 @@ from shadows.dependencies.dependency import TaskOutcome
 from shadows.dependencies.perpetual import Perpetual
 from shadows.dependencies.registry import Registry
 from shadows.errors import ConfigurationError
-from tests.unit.workplace import running, workplace
+from tests.unit.workplace import running
 
 if TYPE_CHECKING:
     from shadows.core.decision import Decision
@@ -23,10 +22,6 @@ STARTED = 2_000
 
 
 async def task(city: str, rate: int = 60, perpetual: Perpetual = Perpetual()) -> None: ...
-
-
-PLACE = workplace(SimpleNamespace(registry=Registry()))
-PLACE.shadow.registry.register(task)
 
 
 async def follow(perpetual: Perpetual, error: Exception | None = None) -> Decision | None:
@@ -45,7 +40,7 @@ async def test_a_run_is_followed_by_the_next_from_start_to_start() -> None:
 async def test_the_body_changes_only_its_own_run() -> None:
     """The declared marker is shared by all runs, and a test may call the task with it as a plain function."""
     declared = Perpetual(every=10 * S)
-    for perpetual in (declared, declared.for_run(running(place=PLACE))):
+    for perpetual in (declared, declared.for_run(running(function=task))):
         perpetual.every = 5 * S
         perpetual.cancel()
         perpetual.after(S)
@@ -77,7 +72,7 @@ async def test_the_body_may_say_when_the_next_run_starts() -> None:
 
 async def test_the_body_may_give_the_next_run_other_arguments() -> None:
     """PARITY: ``perpetuate``; they are checked against the task at once."""
-    perpetual = Perpetual(every=10 * S).for_run(running("Oslo", place=PLACE))
+    perpetual = Perpetual(every=10 * S).for_run(running("Oslo", function=task))
     with pytest.raises(TypeError, match="'speed'"):
         perpetual.perpetuate("Oslo", speed=9)
     assert await follow(perpetual) == decision.follow(Due(at=STARTED + 10_000))

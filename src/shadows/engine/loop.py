@@ -44,6 +44,9 @@ BEATS: Final = 4
 """The fewest heartbeats in the time after which a worker counts as gone."""
 
 
+async def _nothing() -> None: ...
+
+
 @attrs.define
 class Loop:
     """One worker's pump."""
@@ -56,7 +59,7 @@ class Loop:
     horizon: int
     """ms without a heartbeat after which a worker counts as gone"""
 
-    prepare: Callable[[], Awaitable[None]] | None = None
+    prepare: Callable[[], Awaitable[None]] = attrs.field(default=_nothing)
     """what is to be done before the first look"""
     running: dict[int, Attempt] = attrs.field(factory=dict[int, Attempt], init=False)
     """by fence"""
@@ -105,7 +108,7 @@ class Loop:
             raise self._bug
 
     async def _prepare(self) -> None:
-        while self.prepare is not None and not self._stopping:
+        while not self._stopping:
             try:
                 await self.prepare()
             except BrokerUnavailable as away:
