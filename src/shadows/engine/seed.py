@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from shadows.dependencies.plan import Plan
+    from shadows.dependencies.recurring import Recurring
     from shadows.ports.broker import Broker
     from shadows.ports.codec import Codec
     from shadows.ports.observer import Observer
@@ -39,8 +40,7 @@ class Seeder:
 
     async def seed(self, *, restart: bool) -> None:
         """Place what is not live.  With ``restart``, as when a worker starts, also what was cancelled."""
-        automatic = {name: plan.recurring for name, plan in self.tasks.items() if plan.recurring is not None}
-        automatic = {name: recurring for name, recurring in automatic.items() if recurring.automatic}
+        automatic = self._automatic()
         if not automatic:
             return
         now = instant((await self.broker.survey(0)).taken)
@@ -57,12 +57,14 @@ class Seeder:
         await self.seed(restart=True)
 
     async def go_on(self, fail: Callable[[Exception], None]) -> None:
-        """Look every minute, and when somebody is in a hurry; ``fail`` hears of what is no absence of the broker."""
+        """Look every minute, while there is something to look for, and when somebody is in a hurry; ``fail`` hears
+        of what is no absence of the broker.
+        """
         failures = 0
         while True:
-            longest = AGAIN if not failures else pause(failures, longest=AGAIN, random=random())  # noqa: S311 - jitter
+            again = AGAIN if not failures else pause(failures, longest=AGAIN, random=random())  # noqa: S311 - jitter
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(longest):
+                async with asyncio.timeout(again if self._automatic() else None):
                     await self._hurry.wait()
             self._hurry.clear()
             try:
@@ -78,6 +80,10 @@ class Seeder:
     def hurry(self) -> None:
         """Look again at once: something that kept a task from being placed may be over."""
         self._hurry.set()
+
+    def _automatic(self) -> dict[str, Recurring]:
+        recurring = {name: plan.recurring for name, plan in self.tasks.items() if plan.recurring is not None}
+        return {name: each for name, each in recurring.items() if each.automatic}
 
     def _payload(self, name: str) -> bytes:
         return pack(Envelope(name, self.codec.id, NO_HEADERS, self.codec.encode(((), {}))))
