@@ -27,6 +27,7 @@ from shadows.current import CurrentExecution, CurrentShadow, CurrentWorker
 from shadows.dependencies.context import TaskKey, TaskLogger
 from shadows.dependencies.cron import Cron
 from shadows.dependencies.depends import CallArgument, Depends, Shared, TaskArgument
+from shadows.dependencies.gates import ConcurrencyLimit, Cooldown, Debounce, RateLimit
 from shadows.dependencies.logged import Logged
 from shadows.dependencies.perpetual import Perpetual
 from shadows.dependencies.progress import ExecutionProgress, Progress
@@ -76,15 +77,19 @@ __all__ = [  # noqa: RUF022 - grouped as a newcomer meets them
     "WorkerInfo",
     # what tasks declare
     "CallArgument",
+    "ConcurrencyLimit",
+    "Cooldown",
     "Cron",
     "CurrentExecution",
     "CurrentShadow",
     "CurrentWorker",
+    "Debounce",
     "Depends",
     "ExponentialRetry",
     "Logged",
     "Perpetual",
     "Progress",
+    "RateLimit",
     "Retry",
     "Shared",
     "TaskArgument",

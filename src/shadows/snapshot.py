@@ -53,6 +53,8 @@ class Snapshot:
     """waiting: those with a time first, then those that are ready"""
     running: tuple[RunningExecution, ...]
     workers: tuple[WorkerInfo, ...]
+    parked: int = 0
+    """waiting at a gate"""
 
 
 def taken(
@@ -73,4 +75,5 @@ def taken(
             if record.state is ExecutionState.RUNNING
         ),
         tuple(workers),
+        counts.parked,
     )

@@ -293,7 +293,9 @@ class Worker:
         if may_run is not None:
             runner.counts = may_run
         broker = entered.backend.broker
-        return Loop(broker, entered.holder, self._options, runner, self._observer, shadow.horizon_of_presence)
+        loop = Loop(broker, entered.holder, self._options, runner, self._observer, shadow.horizon_of_presence)
+        runner.gatekeeper.ask = loop.admissions.ask
+        return loop
 
     def _workplace(self, backend: Backend) -> Workplace:
         shadow = self._shadow

@@ -235,6 +235,20 @@ async def test_a_call_that_waited_for_its_moment_and_was_evicted_stops_nobody(re
     assert (await at_gates(broker, "c", RATE, who=who))[1] == ADMITTED
 
 
+async def test_a_call_that_is_not_the_newest_any_more_is_dropped_when_it_comes_back(real: ServerHarness) -> None:
+    """INV 41: what a debounce keeps may have faded before the call was claimed, and then a newer one came."""
+    broker, who = real.broker, worker()
+    await at_gates(broker, "a", DEBOUNCE)
+    real.ask("DEL", real.key("!debounce:d"))
+    await at_gates(broker, "b", DEBOUNCE)
+    await real.pass_time(10)
+    leases = await take(broker, who)
+    assert [(lease.key, lease.admitted, lease.dropped) for lease in leases] == [
+        ("a", False, "debounced"),
+        ("b", True, ""),
+    ]
+
+
 async def test_a_running_call_whose_message_was_deleted_gives_its_slot_back(real: ServerHarness) -> None:
     """FAULT 52: a new add of its key finds the slot free again."""
     broker = real.broker

@@ -174,9 +174,12 @@ async def test_what_is_handed_back_keeps_its_token(harness: Harness) -> None:
     """INV 18: it is the same attempt, so another worker may run it at once."""
     broker = harness.broker
     who, lease = await held(broker, "a", RATE)
+    await harness.pass_time(15)
     await settle(broker, who, lease, back(lease))
     again = await take_one(broker, who)
     assert await admit(broker, who, again, RATE) == ADMITTED
+    await harness.pass_time(5)
+    await held(broker, "b", RATE)
 
 
 async def test_rates_of_different_windows_are_asked_one_after_the_other(harness: Harness) -> None:

@@ -107,6 +107,7 @@ class SameAnswers(RuleBasedStateMachine):
     loop: asyncio.AbstractEventLoop
     ran: Counter[str]
     keys: tuple[str, ...] = KEYS
+    holders: st.SearchStrategy[Holder] = holders
 
     def __init__(self) -> None:
         super().__init__()
@@ -168,25 +169,25 @@ class SameAnswers(RuleBasedStateMachine):
         self.ran.update(f"seed {word}" for word in self.same("seed", batch, restart=draw(st.sampled_from(RESTARTS))))
 
     def claim(self, draw: Draw) -> None:
-        order = Order(draw(holders), draw(limits), draw(st.sampled_from([1, 2, 5])), draw(sweeps))
+        order = Order(draw(self.holders), draw(limits), draw(st.sampled_from([1, 2, 5])), draw(sweeps))
         self.compare(order.holder, *self.both("claim", order))
 
     def start(self, draw: Draw) -> None:
         """Place and claim in one go: without this, most histories hold few leases."""
         batch = [attrs.evolve(entry, due=AT_ONCE) for entry in draw(st.lists(entries, min_size=1, max_size=3))]
         self.same("schedule", batch)
-        order = Order(draw(holders), 4)
+        order = Order(draw(self.holders), 4)
         self.compare(order.holder, *self.both("claim", order))
 
     def redeliver(self, draw: Draw) -> None:
         """Let leases run out, and look for them."""
         self.age(draw(st.sampled_from([6, 31, 31])))
-        order = Order(draw(holders), 4, draw(st.sampled_from([1, 3, 5])), "-")
+        order = Order(draw(self.holders), 4, draw(st.sampled_from([1, 3, 5])), "-")
         self.compare(order.holder, *self.both("claim", order))
 
     def recover(self, draw: Draw) -> None:
         """Claim after a broken trip: some leases are known, some are not."""
-        holder, limit = draw(holders), draw(limits)
+        holder, limit = draw(self.holders), draw(limits)
         known = [pair for pair in self.some(draw) if pair.holder == holder]
         real = Order(holder, limit, known=tuple(pair.real.token for pair in known))
         model = Order(holder, limit, known=tuple(pair.model.token for pair in known))
@@ -196,7 +197,7 @@ class SameAnswers(RuleBasedStateMachine):
         """Settle what was claimed of late, some of which has gone to others since, now and then by a wrong holder."""
         held = self.some(draw)
         real, model = self.batch(held, draw(three_outcomes))
-        who = held[0].holder if held and draw(st.integers(0, 3)) else draw(holders)
+        who = held[0].holder if held and draw(st.integers(0, 3)) else draw(self.holders)
         answer, expected = self.both("settle", who, real, model=(who, model))
         assert answer == expected
         self.ran.update(word.value for word in answer)
@@ -204,7 +205,7 @@ class SameAnswers(RuleBasedStateMachine):
     def turn(self, draw: Draw) -> None:
         held = self.some(draw)
         real, model = self.batch(held, draw(three_outcomes))
-        order = Order(held[0].holder if held else draw(holders), draw(limits), sweep=draw(sweeps))
+        order = Order(held[0].holder if held else draw(self.holders), draw(limits), sweep=draw(sweeps))
         (settled, claimed), (expected, wanted) = self.both("turn", real, order, model=(model, order))
         assert settled == expected
         self.ran.update(word.value for word in settled)
@@ -212,7 +213,7 @@ class SameAnswers(RuleBasedStateMachine):
 
     def renew(self, draw: Draw) -> None:
         held = self.some(draw)
-        who = held[0].holder if held and draw(st.integers(0, 3)) else draw(holders)
+        who = held[0].holder if held and draw(st.integers(0, 3)) else draw(self.holders)
         real, model = [pair.real.token for pair in held], [pair.model.token for pair in held]
         lost, expected = self.both("renew", who, real, model=(who, model))
         assert [token in lost for token in real] == [token in expected for token in model]
@@ -238,12 +239,12 @@ class SameAnswers(RuleBasedStateMachine):
         self.wait(self.model.pass_time(seconds))
 
     def check_in(self, draw: Draw) -> None:
-        holder, tasks = draw(holders), draw(st.sets(st.sampled_from("pqr")))
+        holder, tasks = draw(self.holders), draw(st.sets(st.sampled_from("pqr")))
         for side in (self.server, self.model):
             self.wait(side.backend.presence.check_in(holder, tasks, horizon=10_000))
 
     def check_out(self, draw: Draw) -> None:
-        holder = draw(holders)
+        holder = draw(self.holders)
         self.left.add(holder)
         for side in (self.server, self.model):
             self.wait(side.backend.presence.check_out(holder))

@@ -14,20 +14,23 @@ from shadows.adapters.observers.log import LogObserver
 from shadows.core.envelope import Envelope, pack
 from shadows.core.holder import holder
 from shadows.core.settings import worker_options
+from shadows.dependencies.gates import ConcurrencyLimit
 from shadows.dependencies.registry import Registry
 from shadows.engine.loop import Loop
 from shadows.engine.outcomes import Outcomes
 from shadows.engine.run import Runner
 from shadows.errors import BrokerUnavailable, NotAllowed
-from shadows.ports.broker import Claim, Entry, Order
+from shadows.ports.broker import Claim, Entry, Lease, Order
 from tests.contract.acts import call, place, state, sweep, worker
 from tests.front.acts import DEADLINE, comes_true, heard
 from tests.unit.trouble import Trouble
 from tests.unit.workplace import workplace
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Sequence
 
+    from shadows.core.gates import Gate
+    from shadows.ports.admission import Admission
     from shadows.ports.broker import Broker
 
 AWAY = BrokerUnavailable("away")
@@ -119,6 +122,41 @@ async def test_a_bug_of_the_runner_is_raised_and_its_call_is_left_to_its_lease()
     with pytest.raises(ValueError, match="k nothing"):
         await house.loop.run(until_finished=True)
     assert await house.is_in("k", "running")
+
+
+async def test_a_bug_at_the_gates_is_raised_too() -> None:
+    """INV 33: the body that waits there brings it to the pump."""
+
+    async def limited(limit: ConcurrencyLimit = ConcurrencyLimit(1)) -> None: ...
+
+    house = House()
+    house.runner.gatekeeper.ask = house.loop.admissions.ask
+    await house.add(limited, "k")
+    house.trouble.before("admit", NotAllowed("no right"))
+    with pytest.raises(NotAllowed, match="no right"):
+        await house.loop.run(until_finished=True)
+    assert await house.is_in("k", "running")
+
+
+async def test_a_call_at_its_gates_is_not_cancelled_as_lost() -> None:
+    """INV 22: it may just have been parked; the answer to its admission tells what became of its lease."""
+    house = House()
+    began, leave = asyncio.Event(), asyncio.Event()
+
+    async def limited(limit: ConcurrencyLimit = ConcurrencyLimit(1)) -> None: ...
+
+    async def ask(lease: Lease, gates: Sequence[Gate]) -> Admission:
+        began.set()
+        await leave.wait()
+        return await house.loop.admissions.ask(lease, gates)
+
+    house.runner.gatekeeper.ask = ask
+    await house.add(limited, "k")
+    async with house.turning():
+        await heard(began)
+        house.loop.lose(frozenset(house.loop.held()))
+        leave.set()
+        await comes_true(lambda: house.is_in("k", "completed"))
 
 
 async def test_a_ring_that_fails_is_no_matter() -> None:

@@ -56,7 +56,7 @@ async def _take(shadow: Shadow, limit: int) -> Snapshot:
 
 
 def _running(found: Snapshot) -> int:
-    return found.total_tasks - found.scheduled - found.queued
+    return found.total_tasks - found.scheduled - found.queued - found.parked
 
 
 def _data(shadow: Shadow, found: Snapshot) -> dict[str, Any]:
@@ -66,6 +66,7 @@ def _data(shadow: Shadow, found: Snapshot) -> dict[str, Any]:
         "total": found.total_tasks,
         "scheduled": found.scheduled,
         "queued": found.queued,
+        "parked": found.parked,
         "running": _running(found),
         "dead": found.dead,
         "calls": [
@@ -115,9 +116,9 @@ def _show(shadow: Shadow, found: Snapshot, *, by_task: bool) -> None:
         return made
 
     console = Console(markup=False, highlight=False, emoji=False)
-    dead = f", {found.dead} dead" if found.dead else ""
+    more = "".join(f", {count} {word}" for word, count in (("parked", found.parked), ("dead", found.dead)) if count)
     console.print(
-        f"shadow {shadow.name}: {_running(found)} running, {found.queued} queued, {found.scheduled} scheduled{dead}"
+        f"shadow {shadow.name}: {_running(found)} running, {found.queued} queued, {found.scheduled} scheduled{more}"
     )
     calls = table("state", "task", "key", "attempt", "when", "worker")
     for one in found.running:

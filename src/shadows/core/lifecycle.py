@@ -37,14 +37,15 @@ TRANSITIONS: dict[tuple[ExecutionState | None, str], frozenset[ExecutionState]] 
     (None, "schedule"): frozenset({_S.SCHEDULED, _S.QUEUED}),
     (None, "seed"): frozenset({_S.SCHEDULED, _S.QUEUED}),
     (_S.SCHEDULED, "promote"): frozenset({_S.QUEUED}),
+    (_S.SCHEDULED, "wake"): frozenset({_S.QUEUED}),
     (_S.SCHEDULED, "replace"): frozenset({_S.SCHEDULED, _S.QUEUED}),
     (_S.SCHEDULED, "seed"): frozenset({_S.SCHEDULED, _S.QUEUED}),
     (_S.SCHEDULED, "cancel"): frozenset({_S.CANCELLED}),
-    (_S.QUEUED, "claim"): frozenset({_S.RUNNING, _S.CANCELLED}),
+    (_S.QUEUED, "claim"): frozenset({_S.RUNNING, _S.PARKED, _S.SCHEDULED, _S.CANCELLED}),
     (_S.QUEUED, "replace"): frozenset({_S.SCHEDULED, _S.QUEUED}),
     (_S.QUEUED, "seed"): frozenset({_S.SCHEDULED, _S.QUEUED}),
     (_S.QUEUED, "cancel"): frozenset({_S.CANCELLED}),
-    (_S.PARKED, "wake"): frozenset({_S.QUEUED}),
+    (_S.PARKED, "wake"): frozenset({_S.QUEUED, _S.PARKED, _S.SCHEDULED}),
     (_S.PARKED, "replace"): frozenset({_S.SCHEDULED, _S.QUEUED}),
     (_S.PARKED, "seed"): frozenset({_S.SCHEDULED, _S.QUEUED}),
     (_S.PARKED, "cancel"): frozenset({_S.CANCELLED}),
@@ -63,7 +64,8 @@ TRANSITIONS: dict[tuple[ExecutionState | None, str], frozenset[ExecutionState]] 
 """For each state and verb, the states that may follow.  A pair that is not listed cannot happen.
 
 ``schedule`` of a live key is not listed: it changes nothing; ``seed`` of a waiting one may change its time.
-``claim`` of a running call is a redelivery.
+``claim`` of a running call is a redelivery; of a ready one whose moment at a gate has come it asks again.
+``wake`` is what a call that ends does for those who wait at its gates, and a newer one for whom it drops.
 """
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import attrs
 
 from shadows.dependencies.arrange import arrange, check_singles
+from shadows.dependencies.gates import GateMarker, GatesOfTask, gates_of_task
 from shadows.dependencies.logged import Logged, shown_call
 from shadows.dependencies.overrides import Overrides
 from shadows.dependencies.recurring import Recurring
@@ -41,6 +42,8 @@ class Plan:
     """what the worker adds to each of its tasks; the parameter's name is what messages call it"""
     logged: Mapping[str, Logged] = attrs.field(repr=False)
     """the arguments that may be seen"""
+    gates: GatesOfTask = attrs.field(repr=False)
+    """what a call must pass before its body runs"""
     positional: tuple[str, ...] = attrs.field(repr=False)
     """the parameters that take a positional argument, in order"""
     keywords: Mapping[str, int] = attrs.field(repr=False)
@@ -117,7 +120,9 @@ class Plan:
             ConfigurationError: two of a kind of which a task can have only one.
         """
         check_singles(self.name, (*everywhere, *self.declared))
-        made = attrs.evolve(self, everywhere=everywhere, plain=self.plain and not everywhere, arrangements={})
+        gates = self.gates.and_everywhere(everywhere)
+        plain = self.plain and not everywhere
+        made = attrs.evolve(self, everywhere=everywhere, gates=gates, plain=plain, arrangements={})
         made.arrangement((), {})
         return made
 
@@ -148,6 +153,7 @@ def plan(function: Callable[..., Any], overrides: Overrides | None = None) -> Pl
         for each in either
         if each.default is Parameter.empty and each.name not in markers
     }
+    defaults = {each.name: each.default for each in either if each.name not in {**markers, **required}}
     kinds = {each.kind for each in parameters}
     made = Plan(
         function=function,
@@ -157,15 +163,21 @@ def plan(function: Callable[..., Any], overrides: Overrides | None = None) -> Pl
         recurring=next((each.marker for each in signature.declared if isinstance(each.marker, Recurring)), None),
         everywhere=(),
         logged={each.parameter: each.marker for each in signature.declared if isinstance(each.marker, Logged)},
+        gates=gates_of_task(
+            signature.name,
+            signature.declared,
+            positions={each.name: positions.get(each.name, _NEVER) for each in either if each.name not in markers},
+            defaults=defaults,
+        ),
         positional=tuple(positions),
         keywords={each.name: positions.get(each.name, _NEVER) for each in named},
         required=required,
-        defaults={each.name: each.default for each in either if each.name not in {**markers, **required}},
+        defaults=defaults,
         least=max(required.values(), default=-1) + 1,
         most=_NEVER if Parameter.VAR_POSITIONAL in kinds else len(positions),
         any_keyword=Parameter.VAR_KEYWORD in kinds,
         supplied=tuple((name, positions.get(name, _NEVER)) for name in markers),
-        plain=all(isinstance(each.marker, Logged) for each in signature.declared),
+        plain=all(isinstance(each.marker, Logged | GateMarker) and each.annotates for each in signature.declared),
         overrides=Overrides() if overrides is None else overrides,
     )
     for each in signature.declared:

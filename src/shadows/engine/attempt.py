@@ -31,6 +31,8 @@ class Attempt:
     lease: Lease
     stop: Stop | None = None
     task: asyncio.Task[None] | None = None
+    asking: bool = False
+    """it is at its gates; the answer tells whether it still has its lease"""
 
     def cancel(self, why: Stop) -> None:
         """Cancel the body; only the first reason counts."""

@@ -21,6 +21,7 @@ import attrs
 
 from shadows.core import verdict
 from shadows.core.backoff import pause
+from shadows.engine.admit import Admissions
 from shadows.engine.attempt import Attempt, Stop
 from shadows.engine.tend import RENEWALS
 from shadows.errors import BrokerUnavailable
@@ -61,6 +62,8 @@ class Loop:
 
     prepare: Callable[[], Awaitable[None]] = attrs.field(default=_nothing)
     """what is to be done before the first look"""
+    admissions: Admissions = attrs.field(init=False)
+    """asks the gates for the bodies of this worker"""
     running: dict[int, Attempt] = attrs.field(factory=dict[int, Attempt], init=False)
     """by fence"""
     last_look: float | None = attrs.field(default=None, init=False)
@@ -90,6 +93,9 @@ class Loop:
     _bug: Exception | None = attrs.field(default=None, init=False)
     _errands: set[asyncio.Task[None]] = attrs.field(factory=set[asyncio.Task[None]], init=False)
 
+    def __attrs_post_init__(self) -> None:
+        self.admissions = Admissions(self.broker, self.holder, self.options.reconnection_delay.total_seconds())
+
     async def run(self, *, until_finished: bool) -> None:
         """Pump until ``stop`` was called and everything has ended, or, if asked, until nothing is left to do.
 
@@ -100,6 +106,7 @@ class Loop:
             await self._prepare()
             await self._pump(until_finished=until_finished)
         finally:
+            self.admissions.close()
             if self._timer is not None:
                 self._timer.cancel()
             if self._door is not None:  # we ended otherwise, and nobody would take what it claims
@@ -158,7 +165,7 @@ class Loop:
     def lose(self, tokens: frozenset[str]) -> None:
         """Cancel the bodies whose leases are gone."""
         for attempt in list(self.running.values()):
-            if attempt.lease.token in tokens and attempt.stop is not Stop.LOST:
+            if attempt.lease.token in tokens and attempt.stop is not Stop.LOST and not attempt.asking:
                 self.observer.lost(attempt.lease)
                 attempt.cancel(Stop.LOST)
                 attempt.stop = Stop.LOST

@@ -15,6 +15,7 @@ from shadows.dependencies.context import current_execution
 from shadows.dependencies.dependency import TaskOutcome
 from shadows.dependencies.running import Running
 from shadows.dependencies.setup import Setup
+from shadows.engine.admit import Gatekeeper
 from shadows.engine.attempt import Attempt, Stop
 from shadows.engine.conclude import Concluder
 from shadows.errors import ExecutionCancelled, Undecodable
@@ -42,7 +43,7 @@ def _everything(key: str, task: str) -> bool:  # noqa: ARG001 - the signature of
 
 @attrs.define
 class Runner:
-    """Runs bodies.  It asks nobody and tells nobody but the observer: its answer is the verdict."""
+    """Runs bodies.  It asks nobody but the gates, and tells nobody but the observer: its answer is the verdict."""
 
     tasks: Mapping[str, Plan]
     codecs: Mapping[str, Codec]
@@ -54,10 +55,12 @@ class Runner:
     """runs the calls of tasks that are not known here"""
     counts: Callable[[str, str], bool] = _everything
     """whether a first attempt of this key and task may still run here"""
+    gatekeeper: Gatekeeper = attrs.field(init=False)
     _concluder: Concluder = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self._concluder = Concluder(self.outcomes)
+        self.gatekeeper = Gatekeeper(self.observer, self._concluder)
 
     async def run(self, attempt: Attempt) -> Verdict | None:
         """Return what becomes of the lease; None when it is not ours to settle any more."""
@@ -71,6 +74,14 @@ class Runner:
         except Undecodable as broken:
             return self._refused("?", lease, _unreadable(lease, broken))
         task = envelope.task
+        if plan.gates or lease.dropped:
+            stopped = await self.gatekeeper.stops(attempt, plan.gates, task, args, kwargs)
+            if stopped is not None:
+                if not stopped.dropped:
+                    return stopped.judged
+                return await self.skip(
+                    attempt, Running(self.workplace, lease, task, plan, args, kwargs), stopped.dropped
+                )
         if lease.attempt == 1 and lease.deliveries == 1 and not self.counts(lease.key, task):
             return self._refused(task, lease, verdict.cancelled(task, reason="run_at_most"))
         running = Running(self.workplace, lease, task, plan, args, kwargs)

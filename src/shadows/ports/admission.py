@@ -33,8 +33,3 @@ class Admission:
     passage: Passage
     reason: str = ""
     """of a dropped call: ``debounced``, ``cooldown`` or ``rate_limit``; of a broken one: the key that is in the way"""
-
-    @property
-    def keeps_lease(self) -> bool:
-        """Whether the lease is still to be settled."""
-        return self.passage in {Passage.ADMITTED, Passage.DROPPED, Passage.BROKEN}

@@ -341,8 +341,7 @@ class Broker(Protocol):
         ``cancelled`` if that was requested.  UNKNOWN places it after 1 s, doubling to 60 s, counted, and buries it as
         ``unknown-task`` when that has gone on for ``unknown_task_ttl``.  BURY makes it a dead letter.
 
-        When the call has a successor, that is placed in the same step, whatever the verdict; a next attempt
-        is then dropped.
+        A successor is placed in the same step, whatever the verdict; a next attempt is then dropped.
         """
         ...
 

@@ -8,6 +8,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from shadows.core.holder import Holder
     from shadows.core.verdict import Verdict
+    from shadows.ports.admission import Admission
     from shadows.ports.broker import Lease, Settlement
     from shadows.ports.seeding import Seeding
 
@@ -35,6 +36,10 @@ class Observer(Protocol):
 
     def refused(self, task: str, lease: Lease, verdict: Verdict) -> None:
         """A call was not run: unknown task, undecodable, over its count."""
+        ...
+
+    def blocked(self, task: str, lease: Lease, admission: Admission) -> None:
+        """A call does not run now, and its gates say why; being blocked is no failure."""
         ...
 
     def lost(self, lease: Lease) -> None:

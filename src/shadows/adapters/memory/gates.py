@@ -37,7 +37,7 @@ def ask(store: Store, run: Run) -> Admission:
     standing, found, fence = run.standing, _look(store, run), run.fence
     if found.passage is Passage.DELAYED and found.gate is None:
         _become_newest(store, run)
-    elif found.reason != DEBOUNCED:
+    else:
         _grow_calm(store, run)
     match found.passage:
         case Passage.ADMITTED:
@@ -123,16 +123,11 @@ def _look(store: Store, run: Run) -> _Found:
 
 
 def _quiet(store: Store, run: Run) -> _Found | None:
-    """A newcomer is the newest of its debounces and waits; when it comes back, it must still be that."""
+    """A newcomer becomes the newest of its debounces and waits; one that comes back is that still."""
     gates = [gate for gate in run.standing.gates if isinstance(gate, Debounce)]
-    if run.standing.calm or not gates:
+    if run.standing.calm or not gates or run.standing.mark == SETTLING:
         return None
-    if run.standing.mark != SETTLING:
-        return _Found(Passage.DELAYED, moment=store.now + max(gate.settle for gate in gates))
-    me = (run.run, run.key)
-    if any(store.doors.newest.get(gate.name, me) != me for gate in gates):
-        return _Found(Passage.DROPPED, reason=DEBOUNCED)
-    return None
+    return _Found(Passage.DELAYED, moment=store.now + max(gate.settle for gate in gates))
 
 
 def _cool(store: Store, run: Run, gate: Cooldown) -> _Found | None:
@@ -190,8 +185,7 @@ def _grow_calm(store: Store, run: Run) -> None:
     for gate in run.standing.gates:
         if isinstance(gate, Debounce):
             run.standing.calm = True
-            if store.doors.newest.get(gate.name) == (run.run, run.key):
-                del store.doors.newest[gate.name]
+            del store.doors.newest[gate.name]
 
 
 def _take_all(store: Store, run: Run) -> None:

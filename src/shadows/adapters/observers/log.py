@@ -10,12 +10,14 @@ import attrs
 from shadows.core.lifecycle import ExecutionState
 from shadows.core.verdict import Kind
 from shadows.dependencies.dependency import AdmissionBlocked
+from shadows.ports.admission import Passage
 from shadows.ports.broker import Settlement
 from shadows.ports.seeding import Seeding
 
 if TYPE_CHECKING:
     from shadows.core.holder import Holder
     from shadows.core.verdict import Verdict
+    from shadows.ports.admission import Admission
     from shadows.ports.broker import Lease
 
 _worker = logging.getLogger("shadows.worker")
@@ -65,6 +67,18 @@ class LogObserver:
         _worker.warning(
             "%s: %s is not run here: %s%s", _plain(task), _plain(lease.key), _word(verdict), _because(verdict)
         )
+
+    def blocked(self, task: str, lease: Lease, admission: Admission) -> None:
+        if admission.passage is Passage.BROKEN:
+            _worker.error(
+                "%s: %s is tried again in a moment: the key %r holds a value of another type; delete or rename it",
+                _plain(task),
+                _plain(lease.key),
+                admission.reason,
+            )
+        else:
+            why = f" ({admission.reason})" if admission.reason else ""
+            _worker.info("%s: %s %s at its gates%s", _plain(task), _plain(lease.key), admission.passage.value, why)
 
     def lost(self, lease: Lease) -> None:
         _worker.warning("%s: the lease was lost; its body is cancelled", _plain(lease.key))
