@@ -129,7 +129,7 @@ class Calls:
 
     def running(self, running: Running, access: Access) -> Execution[Any]:
         """Return a handle on a run while its body runs, from where it reports its progress."""
-        execution = Execution[Any](
+        return Execution[Any](
             running.key,
             running.task,
             running.args,
@@ -146,8 +146,6 @@ class Calls:
             run=None,
             access=access,
         )
-        _ = execution.progress  # made on the loop, for the body may be in a thread when it first asks
-        return execution
 
     def _task(self, function: Callable[..., Any] | str) -> tuple[str, Callable[..., Any] | None]:
         if not isinstance(function, str):

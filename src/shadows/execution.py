@@ -50,6 +50,8 @@ class Access:
     watcher: Watcher
     outcomes: Outcomes
     clock: Clock
+    loop: asyncio.AbstractEventLoop
+    """where the shadow is entered; a body may use its handle in a thread"""
     keeps_records: bool
 
 
@@ -93,7 +95,9 @@ class Execution[R]:
     def progress(self) -> ExecutionProgress:
         """How far it is, as of the last ``sync()``.  Inside of the task itself, what it has reported."""
         if self._progress is None:
-            self._progress = ExecutionProgress(self.key, Ways(self._tell, self._look, self.subscribe, self._now))
+            self._progress = ExecutionProgress(
+                self.key, Ways(self._tell, self._look, self.subscribe, self._now, self._access.loop)
+            )
         return self._progress
 
     async def sync(self) -> None:

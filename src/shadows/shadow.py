@@ -153,8 +153,8 @@ class Shadow:
         deadline = self._options.add_deadline.total_seconds()
         outcomes = Outcomes(self._calls.codec, self._codecs, self._options.max_result)
         watcher = Watcher(backend.broker, backend.event_bus, deadline)
-        access = Access(watcher, outcomes, self._calls.clock, keeps_records=terms.execution_ttl > 0)
         loop = asyncio.get_running_loop()
+        access = Access(watcher, outcomes, self._calls.clock, loop, keeps_records=terms.execution_ttl > 0)
         self._open = _Open(backend, Producer(backend.broker, deadline), access, loop, os.getpid())
         return self
 

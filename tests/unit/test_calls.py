@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
 CODEC = CloudpickleCodec()
 NOBODY_LOOKS = cast("Watcher", None)
-ACCESS = Access(NOBODY_LOOKS, Outcomes(CODEC, {CODEC.id: CODEC}, 1000), SystemClock(), keeps_records=True)
+NO_LOOP = cast("asyncio.AbstractEventLoop", None)
+ACCESS = Access(NOBODY_LOOKS, Outcomes(CODEC, {CODEC.id: CODEC}, 1000), SystemClock(), NO_LOOP, keeps_records=True)
 _retry = Retry(attempts=3)
 
 

@@ -58,8 +58,14 @@ def backend(hands: Hands) -> Backend:
 
 
 @pytest.fixture
-def access(backend: Backend) -> Access:
-    return Access(Watcher(backend.broker, backend.event_bus, patience=1.0), OUTCOMES, SystemClock(), keeps_records=True)
+async def access(backend: Backend) -> Access:
+    return Access(
+        Watcher(backend.broker, backend.event_bus, patience=1.0),
+        OUTCOMES,
+        SystemClock(),
+        asyncio.get_running_loop(),
+        keeps_records=True,
+    )
 
 
 def handle(

@@ -34,6 +34,7 @@ class Ways:
     look: Callable[[], Awaitable[Mapping[str, str]]]
     events: Callable[[], AsyncGenerator[dict[str, Any]]]
     now: Callable[[], datetime]
+    loop: asyncio.AbstractEventLoop
 
 
 class ExecutionProgress:
@@ -57,7 +58,7 @@ class ExecutionProgress:
     def __init__(self, key: str = "", ways: Ways | None = None) -> None:
         self._key = key
         self._ways = ways
-        self._loop = None if ways is None or ways.tell is None else asyncio.get_running_loop()
+        self._loop = None if ways is None or ways.tell is None else ways.loop
         self._lock = asyncio.Lock()
         self._changed = False
         self.take({})
