@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
+from benchmarks import micro
 from benchmarks.peers import PEERS, ROOT, Peer, named
 from benchmarks.process import ChildDiedError
 from benchmarks.report import Run, medians, ratios, tables
@@ -25,6 +26,8 @@ PREFERRED = ("redis-7.0", *servers.NAMES)
 def main(arguments: list[str]) -> int:
     """Measure, print, write; fail if not everything ran."""
     options = _options(arguments)
+    if options.micro:
+        return micro.main(smoke=options.smoke)
     sizes = SMOKE if options.smoke else replace(Sizes(), **({"backlog": options.n} if options.n else {}))
     try:
         peers = [named(name) for name in options.peers.split(",")]
@@ -106,6 +109,7 @@ def _options(arguments: list[str]) -> argparse.Namespace:
         "--json", type=Path, default=ROOT / ".cache" / "bench.json", help="where to write (%(default)s)"
     )
     parser.add_argument("--smoke", action="store_true", help="only see that everything runs, in a few seconds")
+    parser.add_argument("--micro", action="store_true", help="only what one run costs in the worker, without a server")
     return parser.parse_args(arguments)
 
 

@@ -139,11 +139,11 @@ class Worker:
             msg = f"{self!r} is entered already"
             raise RuntimeError(msg)
         backend = self._shadow.backend().for_worker()
-        self._tasks.enter()
+        await backend.__aenter__()
         try:
-            await backend.__aenter__()
-        except BaseException:
-            self._tasks.leave()
+            self._tasks.enter()
+        except ConfigurationError:
+            await backend.__aexit__(None, None, None)
             raise
         identity = holder(self.name, self._options.redelivery_timeout, nonce=os.urandom(6).hex())
         threads = ThreadPoolExecutor(self._options.concurrency, thread_name_prefix=f"shadows-{self.name}")

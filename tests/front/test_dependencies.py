@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import sys
 import threading
 from contextlib import asynccontextmanager, contextmanager
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
 import pytest
@@ -135,6 +137,52 @@ async def test_a_cancelled_body_s_dependencies_are_closed(shadows: Shadow) -> No
         with pytest.raises(ExecutionCancelled):
             await execution.get_result(timeout=DEADLINE)
     assert [*OPENED[1:], "session hears of CancelledError", *CLOSED[:2]] == LOG
+
+
+async def test_a_cancelled_run_whose_clean_up_fails_is_cancelled_and_that_is_told(
+    shadows: Shadow, caplog: pytest.LogCaptureFixture
+) -> None:
+    """INV 30, FAULT 41: nobody asks for a result, but somebody should know."""
+    began = asyncio.Event()
+
+    async def fails() -> AsyncIterator[None]:
+        try:
+            yield
+        finally:
+            raise KeyError("clean-up")
+
+    async def wait(fails: None = Depends(fails)) -> None:
+        began.set()
+        await asyncio.Event().wait()
+
+    execution = await shadows.add(wait, key="w")()
+    async with working(shadows):
+        await heard(began)
+        await shadows.cancel("w")
+        with pytest.raises(ExecutionCancelled):
+            await execution.get_result(timeout=DEADLINE)
+    assert "wait: a clean-up went wrong" in caplog.messages
+
+
+async def test_a_thread_s_dependencies_hear_of_what_the_body_raises(shadows: Shadow) -> None:
+    """FAULT 41, for plain functions: in the thread, then on the loop."""
+
+    @contextmanager
+    def table(session: str = Depends(session)) -> Iterator[str]:
+        try:
+            yield "table"
+        except BaseException as error:
+            LOG.append(f"table hears of {type(error).__name__}")
+            raise
+
+    def work(table: str = Depends(table)) -> None:
+        raise ValueError(table)
+
+    execution = await shadows.add(work)()
+    await finish(shadows)
+    with pytest.raises(ValueError, match="table"):
+        await execution.get_result(timeout=DEADLINE)
+    assert [*OPENED[1:], "table hears of ValueError", "session hears of ValueError", *CLOSED[:2]] == LOG
 
 
 @pytest.mark.parametrize("phase", ["set-up", "clean-up"])
@@ -288,15 +336,17 @@ async def test_a_run_knows_itself(shadows: Shadow) -> None:
 
     async def work(
         name: str,
-        execution: Execution[Any] = CurrentExecution(),
+        execution: Execution[object] = CurrentExecution(),
         shadow: Shadow = CurrentShadow(),
         worker: Worker = CurrentWorker(),
         retry: Retry = Retry(attempts=2),
-    ) -> tuple[Any, ...]:
+    ) -> tuple[object, ...]:
         assert execution.fence is not None
         seen.append(execution.fence)
         if retry.attempt == 1:
             raise ValueError
+        with pytest.raises(TimeoutError):  # to wait for oneself is of no use, and does no harm
+            await execution.get_result(timeout=0.01)
         await execution.sync()
         return (
             shadow is shadows,
@@ -432,6 +482,27 @@ async def test_a_test_may_put_something_else_in_the_place_of_a_dependency(shadow
     wrong: Any = 5
     with pytest.raises(TypeError, match="5"), shadows.override(number, wrong):
         pass
+
+
+async def test_an_author_writes_only_what_a_class_is_there_for(shadows: Shadow) -> None:
+    """The rest has a meaning of its own: run the body, let it fail, let it end."""
+
+    async def work(
+        number: int,
+        runtime: Runtime = Runtime(),
+        on_failure: FailureHandler = FailureHandler(),
+        on_complete: CompletionHandler = CompletionHandler(),
+        plain: Dependency = Dependency(),
+        bound: Annotated[int, Dependency().bind_to_parameter("bound", 1)] = 3,
+    ) -> int:
+        assert plain.worker_lifecycle(shadows, None) is None
+        return 6 // number
+
+    executions = [await shadows.add(work)(number) for number in (2, 0)]
+    await finish(shadows)
+    assert await executions[0].get_result(timeout=DEADLINE) == 3
+    with pytest.raises(ZeroDivisionError):
+        await executions[1].get_result(timeout=DEADLINE)
 
 
 class Careful(Runtime, FailureHandler, CompletionHandler):
@@ -599,6 +670,22 @@ async def test_a_fallback_task_gets_the_calls_of_unknown_tasks(place: Place) -> 
         assert await execution.get_result(timeout=DEADLINE) == ("nobody knows it", (1,), {"two": 2})
 
 
+async def test_a_fallback_task_has_what_the_worker_adds_to_each_task(place: Place) -> None:
+    """It is a task like any other."""
+
+    async def instead(*args: Any, retry: Retry = Retry(attempts=2)) -> int:
+        LOG.append("body")
+        if retry.attempt == 1:
+            raise ValueError
+        return retry.attempt
+
+    async with place.shadow(allow_unknown=True) as shadows:
+        execution = await shadows.add("lost")()
+        await finish(shadows, fallback_task=instead, dependencies=[Depends(session)])
+        assert await execution.get_result(timeout=DEADLINE) == 2
+    assert LOG[:5] == [*OPENED[1:], "body", "session hears of ValueError", "session closes"]
+
+
 async def test_a_fallback_task_can_be_named_by_its_path(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     """PARITY: ``module:attribute``, also in SHADOW_WORKER_FALLBACK_TASK."""
     monkeypatch.setenv("SHADOW_WORKER_FALLBACK_TASK", "posixpath:basename")
@@ -606,10 +693,24 @@ async def test_a_fallback_task_can_be_named_by_its_path(place: Place, monkeypatc
         execution = await shadows.add("lost")("/a/b")
         await finish(shadows)
         assert await execution.get_result(timeout=DEADLINE) == "b"
-    for wrong, match in (("posixpath", "fallback_task"), ("posixpath:nothing", "no 'nothing'"), (5, "names no task")):
-        given: Any = wrong
-        with pytest.raises(ConfigurationError, match=match):
-            Worker(shadows, fallback_task=given)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "match"),
+    [
+        ("posixpath", "fallback_task"),
+        ("posixpath:nothing", "no 'nothing'"),
+        (5, "names no task"),
+        ("two_tasks:both", "names 2 functions"),
+    ],
+)
+async def test_a_fallback_task_is_one_function(
+    shadows: Shadow, monkeypatch: pytest.MonkeyPatch, wrong: Any, match: str
+) -> None:
+    """FAULT 17: refused when the worker is made."""
+    monkeypatch.setitem(sys.modules, "two_tasks", SimpleNamespace(both=[print, repr]))  # type: ignore[arg-type]
+    with pytest.raises(ConfigurationError, match=match):
+        Worker(shadows, fallback_task=wrong)
 
 
 async def test_what_a_dependency_sets_in_its_context_reaches_the_body(shadows: Shadow) -> None:

@@ -2,24 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Iterator, Mapping
+from contextlib import aclosing, asynccontextmanager, contextmanager
 from datetime import UTC, datetime, timedelta
-from typing import Any, assert_type
+from logging import Logger, LoggerAdapter
+from typing import Annotated, Any, Self, assert_type
 
 from shadows import (
+    CallArgument,
     Cancellation,
+    CurrentExecution,
+    CurrentShadow,
+    CurrentWorker,
+    Depends,
     Disposition,
     Execution,
     ExecutionState,
     ExponentialRetry,
+    Logged,
     Retry,
     RunningExecution,
     Shadow,
+    Shared,
     Snapshot,
+    TaskArgument,
     TaskCall,
+    TaskKey,
+    TaskLogger,
     Worker,
     WorkerInfo,
+)
+from shadows.dependencies import (
+    AdmissionBlocked,
+    CompletionHandler,
+    Decision,
+    Dependency,
+    FailureHandler,
+    Runtime,
+    TaskOutcome,
+    current_execution,
+    current_shadow,
+    decision,
 )
 
 
@@ -140,3 +163,142 @@ async def work() -> None:
         shadows.register(ship)
         shadows.register(weigh, names=["weigh", "weighed"])
         await worker.run_until_finished()
+
+
+class Pool:
+    async def fetch(self) -> int:
+        return 1
+
+
+class Session:
+    def __init__(self, pool: Pool) -> None:
+        self.pool = pool
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *error: object) -> None: ...
+
+
+def settings() -> dict[str, int]:
+    return {}
+
+
+async def get_pool(settings: dict[str, int] = Depends(settings)) -> Pool:
+    return Pool()
+
+
+def get_session(pool: Pool = Shared(get_pool)) -> Session:
+    return Session(pool)
+
+
+async def transaction(session: Session = Depends(get_session)) -> AsyncGenerator[Pool]:
+    yield session.pool
+
+
+async def reader() -> AsyncIterator[bytes]:
+    yield b""
+
+
+def cursor(name: str = TaskArgument(), limit: int = TaskArgument("most", optional=True)) -> Generator[str, None, None]:
+    yield name * limit
+
+
+def lines(cursor: str = CallArgument()) -> Iterator[str]:
+    yield cursor
+
+
+@asynccontextmanager
+async def lock(key: str = TaskKey()) -> AsyncGenerator[float]:
+    yield float(key)
+
+
+@contextmanager
+def span() -> Generator[complex]:
+    yield 1j
+
+
+assert_type(Depends(settings), dict[str, int])
+assert_type(Depends(get_pool), Pool)
+assert_type(Depends(get_session), Session)
+assert_type(Depends(Session), Session)
+assert_type(Depends(transaction), Pool)
+assert_type(Depends(reader), bytes)
+assert_type(Depends(cursor), str)
+assert_type(Depends(lines), str)
+assert_type(Depends(lock), float)
+assert_type(Depends(span), complex)
+assert_type(Shared(settings), dict[str, int])
+assert_type(Shared(get_pool), Pool)
+assert_type(Shared(transaction), Pool)
+assert_type(Shared(lock), float)
+
+
+class Audit(Dependency):
+    def bind_to_parameter(self, name: str, value: Any) -> Self:
+        self.seen = f"{name}={value}"
+        return self
+
+    @classmethod
+    @asynccontextmanager
+    async def worker_lifecycle(cls, shadow: Shadow, worker: Worker) -> AsyncGenerator[None]:
+        yield
+
+
+class Careful(Runtime):
+    async def run(
+        self,
+        execution: Execution[Any],
+        function: Callable[..., Awaitable[Any]],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+    ) -> Any:
+        if execution.attempt > 1:
+            raise AdmissionBlocked(execution, "later", retry_delay=timedelta(seconds=1))
+        return await function(*args, **kwargs)
+
+
+class Decides(FailureHandler, CompletionHandler):
+    async def handle_failure(self, execution: Execution[Any], outcome: TaskOutcome) -> Decision | None:
+        assert_type(outcome.duration, timedelta)
+        assert_type(outcome.exception, BaseException | None)
+        return decision.retry(timedelta(seconds=1)) if execution.attempt < 3 else decision.fail()
+
+    async def on_complete(self, execution: Execution[Any], outcome: TaskOutcome) -> Decision | None:
+        return decision.follow(datetime.now(UTC), execution.args)
+
+
+async def declares(
+    amount: Annotated[int, Logged, Audit()],
+    names: Annotated[list[str], Logged(length_only=True)],
+    db: Pool = Depends(get_pool),
+    shared: Pool = Shared(get_pool),
+    session: Session = Depends(get_session),
+    inline: Annotated[Pool | None, Depends(get_pool)] = None,
+    shadow: Shadow = CurrentShadow(),
+    worker: Worker = CurrentWorker(),
+    execution: Execution[object] = CurrentExecution(),
+    key: str = TaskKey(),
+    logger: LoggerAdapter[Logger] = TaskLogger(),
+    careful: Careful = Careful(),
+    decides: Decides = Decides(),
+    retry: Retry = Retry(attempts=3, jitter=timedelta(seconds=1), on=(ValueError, KeyError), never_on=TypeError),
+) -> bool:
+    logger.info("began", extra={"amount": amount})
+    assert_type(execution.fence, int | None)
+    await shadow.add(ship)(Order())
+    print(current_shadow.get(), current_execution.get())
+    print(db, shared, session, inline, worker, key, careful, decides, retry, names)
+    return True
+
+
+async def use(shadows: Shadow) -> None:
+    assert_type(await shadows.add(declares)(5, ["a"]), Execution[bool])
+    with shadows.override(get_pool, Pool):
+        Worker(
+            shadows,
+            fallback_task=ship,
+            dependencies={"audit": Depends(settings), "retry": Retry()},
+            dependency_timeout=timedelta(seconds=5),
+        )
+    Worker(shadows, fallback_task="app:fallback", dependencies=[Careful(), Shared(settings)])

@@ -4,9 +4,22 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from datetime import timedelta
 
-from shadows import Execution, ExponentialRetry, Retry, Shadow, Worker
+from shadows import (
+    CurrentExecution,
+    CurrentShadow,
+    CurrentWorker,
+    Depends,
+    Execution,
+    ExponentialRetry,
+    Retry,
+    Shadow,
+    Shared,
+    TaskKey,
+    Worker,
+)
 
 
 async def ship(order: int, *, express: bool = False) -> str:
@@ -84,3 +97,37 @@ async def wrong_worker(shadows: Shadow) -> None:
     Worker("name")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     Worker(shadows, redelivery_timeout=300)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     shadows.register("ship")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+
+
+def number() -> int:
+    return 1
+
+
+async def pool() -> bytes:
+    return b""
+
+
+async def opened() -> AsyncIterator[bytes]:
+    yield b""
+
+
+async def wrong_dependencies(
+    a: str = Depends(number),  # type: ignore[assignment]  # pyright: ignore[reportArgumentType]
+    b: str = Depends(pool),  # type: ignore[assignment]  # pyright: ignore[reportArgumentType]
+    c: str = Shared(opened),  # type: ignore[assignment]  # pyright: ignore[reportArgumentType]
+    d: Worker = CurrentShadow(),  # type: ignore[assignment]  # pyright: ignore[reportArgumentType]
+    e: Shadow = CurrentWorker(),  # type: ignore[assignment]  # pyright: ignore[reportArgumentType]
+    f: Shadow = CurrentExecution(),  # type: ignore[assignment]  # pyright: ignore[reportArgumentType]
+    g: int = TaskKey(),  # type: ignore[assignment]  # pyright: ignore[reportArgumentType]
+) -> None:
+    Retry(on="ValueError")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    Retry(never_on=5)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    Depends(5)  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType, reportCallIssue]
+    Shared("pool")  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType, reportCallIssue]
+
+
+async def wrong_override(shadows: Shadow) -> None:
+    with shadows.override(number, 5):  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+        pass
+    Worker(shadows, dependencies=5)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    Worker(shadows, fallback_task=5)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]

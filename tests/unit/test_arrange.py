@@ -23,7 +23,7 @@ from shadows.dependencies.marker import Marker
 from shadows.dependencies.plan import Plan, plan
 from shadows.dependencies.tasks import everywhere
 from shadows.errors import ConfigurationError
-from tests.unit.workplace import Handle, filled, running, set_up, workplace
+from tests.unit.workplace import REPORTS, Handle, filled, running, set_up, workplace
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -457,7 +457,8 @@ def nothing() -> Iterator[int]:
 
 
 async def nothing_at_all() -> AsyncIterator[int]:
-    for each in ():
+    nobody: tuple[int, ...] = ()
+    for each in nobody:
         yield each
 
 
@@ -475,3 +476,37 @@ def test_a_marker_tells_what_makes_its_value() -> None:
     """For a person at the prompt."""
     assert repr(Depends(number)) == "Depends(number)"
     assert repr(Shared(number)) == "Shared(number)"
+
+
+class Annotates(Dependency):
+    """Says for itself where it belongs."""
+
+    annotates = True
+
+
+class Lasting(Marker):
+    """The same for all."""
+
+    lasting = True
+
+
+async def test_a_marker_says_where_it_belongs() -> None:
+    """The defaults follow from what a class does, and can be set."""
+    assert (Dependency.annotates, Bound.annotates, Annotates.annotates) == (False, True, True)
+    lasting = Lasting()
+    default: Any = lasting
+
+    def kept(lasting: Any = default) -> Any:
+        return lasting
+
+    async def work(x: Annotated[int, Annotates()], kept: Any = Shared(kept)) -> None: ...
+
+    run = running(1, function=work)
+    assert await filled(run) == {"kept": lasting}
+    await run.workplace.keeping.close()
+
+
+async def test_a_run_reports_its_progress_under_its_lease() -> None:
+    """For what shows progress."""
+    assert await running().report({"current": "1"})
+    assert REPORTS[-1] == {"current": "1"}

@@ -14,6 +14,7 @@ from shadows.errors import (
     BrokerFull,
     BrokerUnavailable,
     ConfigurationError,
+    CycleError,
     ExecutionCancelled,
     NotAllowed,
     OutcomeUnknown,
@@ -31,6 +32,7 @@ ALL = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if kind._
 PARENTS: dict[type[ShadowsError], tuple[type[Exception], ...]] = {
     ShadowsError: (Exception,),
     ConfigurationError: (ShadowsError, ValueError),
+    CycleError: (ConfigurationError,),
     UnknownTask: (ShadowsError, KeyError),
     SerializationError: (ShadowsError, TypeError),
     PayloadTooLarge: (SerializationError,),

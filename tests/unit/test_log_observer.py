@@ -10,6 +10,7 @@ from shadows.core import verdict
 from shadows.core.holder import holder
 from shadows.core.scheduling import Due
 from shadows.core.verdict import Verdict
+from shadows.dependencies import AdmissionBlocked
 from shadows.errors import BrokerUnavailable
 from shadows.ports.broker import Lease, Settlement
 from shadows.ports.observer import Observer
@@ -192,3 +193,21 @@ def test_an_automatic_task_that_is_placed_is_named(caplog: pytest.LogCaptureFixt
             "night\\nly: the automatic task cannot be placed; its record holds something else",
         ),
     ]
+
+
+def test_a_run_that_was_put_off_has_not_failed(caplog: pytest.LogCaptureFixture) -> None:
+    """INV 22: being blocked is no failure; the reason is an author's text."""
+    blocked = AdmissionBlocked(None, "full\nup")
+    OBSERVER.ended("send", LEASE, verdict.again(b"", attempt=2), blocked)
+    OBSERVER.ended("send", LEASE, verdict.cancelled("send", reason="full\nup"), None)
+    assert lines(caplog) == [
+        ("shadows.task", "INFO", r"send: order-7 is put off (full\nup)"),
+        ("shadows.task", "INFO", r"send: order-7 cancelled (full\nup)"),
+    ]
+
+
+def test_a_clean_up_that_went_wrong_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    """FAULT 41: also when the run has ended for another reason."""
+    OBSERVER.untidy("send", BROKEN)
+    assert lines(caplog) == [("shadows.worker", "WARNING", "send: a clean-up went wrong")]
+    assert caplog.records[0].exc_info is not None

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from shadows.core.scheduling import AT_ONCE, Due
+from shadows.dependencies import TaskOutcome
 from shadows.dependencies.marker import Marker
 from shadows.dependencies.retry import ExponentialRetry, Retry, TryAgain
 from shadows.errors import ConfigurationError
@@ -143,3 +144,62 @@ def test_a_plain_marker_is_the_same_in_every_run() -> None:
     marker = Marker()
     assert marker.for_run(running(attempt=7)) is marker
     assert not marker.single
+
+
+@pytest.mark.parametrize(
+    ("retry", "again"),
+    [
+        (Retry(3), [ValueError, KeyError, TimeoutError, SystemExit]),
+        (Retry(3, on=ValueError), [ValueError]),
+        (Retry(3, on=(LookupError, TimeoutError)), [KeyError, TimeoutError]),
+        (Retry(3, never_on=LookupError), [ValueError, TimeoutError, SystemExit]),
+        (Retry(3, on=Exception, never_on=(KeyError, ValueError)), [TimeoutError]),
+        (Retry.forever(on=KeyError), [KeyError]),
+        (ExponentialRetry(3, on=OSError), [TimeoutError]),
+        (ExponentialRetry.forever(never_on=BaseException), []),
+    ],
+)
+async def test_some_exceptions_are_tried_again_and_others_never(retry: Retry, again: list[type[BaseException]]) -> None:
+    """Issue 3: as ``except`` clauses, so a subclass counts; to ask for the next attempt is no matter of them."""
+    mine = retry.for_run(running())
+    kinds: list[type[BaseException]] = [ValueError, KeyError, TimeoutError, SystemExit]
+    assert [kind for kind in kinds if mine.next_due(kind(), random=0.0) is not None] == again
+    assert mine.next_due(TryAgain(Due(after=7)), random=0.0) == Due(after=7)
+    outcome = TaskOutcome(timedelta(0), None, ValueError())
+    assert (await mine.handle_failure("the execution", outcome) is not None) is (ValueError in again)
+
+
+def test_jitter_is_added_to_each_delay() -> None:
+    """Issue 3: up to so much, whatever the delay."""
+    second = timedelta(seconds=1)
+    assert Retry(3, second, jitter=second).next_due(ValueError(), random=0.5) == Due(after=1500)
+    assert Retry(3, jitter=second).next_due(ValueError(), random=0.25) == Due(after=250)
+    assert Retry.forever(jitter=timedelta(0)).next_due(ValueError(), random=0.5) == Due(after=1000)
+    assert Retry.forever(second, jitter=second).next_due(ValueError(), random=0.0) == Due(after=1000)
+    assert ExponentialRetry(3, second, jitter=second).next_due(ValueError(), random=0.5) == Due(after=1500)
+    assert ExponentialRetry.forever(second, jitter=second).next_due(ValueError(), random=0.5) == Due(after=1500)
+    with pytest.raises(ConfigurationError, match="jitter"):
+        Retry(3, jitter=timedelta(seconds=-1))
+
+
+@pytest.mark.parametrize("wrong", ["ValueError", ValueError(), (ValueError, 5), int, None])
+def test_only_exception_types_can_be_tried_again(wrong: Any) -> None:
+    """FAULT 17: a mistake shows where it is written."""
+    with pytest.raises(TypeError, match="on="):
+        Retry(3, on=wrong)
+    with pytest.raises(TypeError, match="never_on="):
+        ExponentialRetry(3, never_on=wrong)
+
+
+class Persistent(Retry):
+    """A user's own kind."""
+
+    def __init__(self, note: str) -> None:
+        super().__init__(attempts=5)
+        self.note = note
+
+
+def test_a_class_of_the_user_s_own_is_copied_whole() -> None:
+    """With whatever attributes it has."""
+    mine = Persistent("a note").for_run(running(attempt=2))
+    assert (type(mine), mine.note, mine.attempt, mine.attempts) == (Persistent, "a note", 2, 5)

@@ -50,6 +50,8 @@ def test_without_a_word_the_documented_defaults_hold() -> None:
         schedule_automatic_tasks=True,
         max_deliveries=5,
         drain_timeout=D(seconds=30),
+        dependency_timeout=D(seconds=30),
+        fallback_task=None,
     )
     assert process_options({}, {}) == ProcessOptions(
         tasks=(), logging_level="INFO", logging_format="console", healthcheck_port=None, metrics_port=None
@@ -77,6 +79,8 @@ def test_every_documented_variable_is_read() -> None:
         "SHADOW_WORKER_SCHEDULING_RESOLUTION": "250ms",
         "SHADOW_WORKER_SCHEDULE_AUTOMATIC_TASKS": "false",
         "SHADOW_WORKER_DRAIN_TIMEOUT": "1m",
+        "SHADOW_WORKER_DEPENDENCY_TIMEOUT": "5s",
+        "SHADOW_WORKER_FALLBACK_TASK": "app.tasks:fallback",
         "SHADOW_WORKER_MAX_DELIVERIES": "7",
         "SHADOW_WORKER_HEALTHCHECK_PORT": "8080",
         "SHADOW_WORKER_METRICS_PORT": "9090",
@@ -93,6 +97,7 @@ def test_every_documented_variable_is_read() -> None:
     found = worker(environment)
     assert (found.name, found.concurrency, found.redelivery_timeout) == ("orders-worker-1", 50, D(minutes=10))
     assert (found.schedule_automatic_tasks, found.drain_timeout, found.max_deliveries) == (False, D(minutes=1), 7)
+    assert (found.dependency_timeout, found.fallback_task) == (D(seconds=5), "app.tasks:fallback")
     process = process_options({}, environment)
     assert process.tasks == ("myapp.tasks:production_tasks", "other:tasks")
     assert (process.logging_level, process.logging_format) == ("DEBUG", "json")
@@ -126,6 +131,8 @@ def test_what_an_argument_overrides_is_not_even_read() -> None:
         ("redelivery_timeout", "5parsecs", "SHADOW_WORKER_REDELIVERY_TIMEOUT='5parsecs' is no duration; write for"),
         ("redelivery_timeout", D(0), "redelivery_timeout=datetime.timedelta(0) is zero; write for example"),
         ("drain_timeout", "0", "SHADOW_WORKER_DRAIN_TIMEOUT='0' is zero"),
+        ("fallback_task", "a:b,c:d", "SHADOW_WORKER_FALLBACK_TASK='a:b,c:d' names no task"),
+        ("fallback_task", "fallback", "SHADOW_WORKER_FALLBACK_TASK='fallback' names no tasks"),
         ("schedule_automatic_tasks", "perhaps", "='perhaps' is neither true nor false; write true or false"),
         ("schedule_automatic_tasks", 1, "schedule_automatic_tasks=1 is neither true nor false"),
         ("name", "a\0", "SHADOW_WORKER_NAME='a\\x00' holds characters that do not print"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, cast, overload
+from typing import Any, ClassVar, Final, cast, overload
 
 from shadows.dependencies.marker import Marker
 
@@ -10,6 +10,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Iterator
     from contextlib import AbstractAsyncContextManager, AbstractContextManager
+
+
+_UNREADABLE: Final[Any] = Any
+"""What an annotation names that only the type checker knows."""
 
 
 class Made(Marker):
@@ -20,7 +24,7 @@ class Made(Marker):
     function: Callable[..., Any]
 
     def __init__(self, function: Callable[..., Any]) -> None:
-        if not callable(function) or function is Any:  # what an annotation names that only the type checker knows
+        if function is _UNREADABLE or not callable(function):
             raise TypeError(f"{self.word}({function!r}) must name a function, not a {type(function).__name__}")
         self.function = function
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from shadows.dependencies.steps import Step
 
 _GRACE: Final = 1.0
-"""Seconds that what did not close in time has to hear that it was cancelled."""
+"""Seconds that are a moment; and that what did not close in time has to hear that it was cancelled."""
 
 
 @attrs.define(eq=False)
@@ -62,13 +62,15 @@ class Keeping:
             await self._once(kind, f"{kind.__name__}.worker_lifecycle()", lambda: self._lifecycle(kind))
 
     async def close(self) -> None:
-        """Close everything, the newest first; all in all within the time that one of them may take."""
+        """Close everything, the newest first.  They share the time that one may take; when it is over, each of those
+        that are left has only a moment.
+        """
         loop = asyncio.get_running_loop()
         end = loop.time() + self.seconds
         for kept in reversed([*self._kept.values()]):
             kept.leave.set()
             if kept.ready.done():
-                await asyncio.wait({kept.task}, timeout=max(0.0, end - loop.time()))
+                await asyncio.wait({kept.task}, timeout=max(end - loop.time(), min(_GRACE, self.seconds)))
             kept.task.cancel()
             await asyncio.wait({kept.task}, timeout=_GRACE)
 

@@ -8,23 +8,30 @@ from typing import Any
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Generator
+    from collections.abc import Awaitable, Coroutine, Generator
 
 
 @types.coroutine
-def limited[T](coroutine: Coroutine[Any, Any, T], seconds: float, what: str) -> Generator[Any, Any, T]:
-    """Return what the coroutine returns, which may take so many seconds.
+def limited[T](
+    awaitable: Awaitable[T], seconds: float, what: str, *, doing: str = "setting up"
+) -> Generator[Any, Any, T]:
+    """Return what the awaitable gives, which may take so many seconds.
 
     Only when it waits for something is there anything to limit, so the clock starts then.
 
     Raises:
         TooLong: it has taken longer, and was cancelled; a cancellation by somebody else passes as what it is.
     """
+    coroutine = awaitable if isinstance(awaitable, types.CoroutineType) else _coroutine(awaitable)
     try:
         waits_for = coroutine.send(None)
     except StopIteration as done:
         return done.value  # type: ignore[no-any-return]
-    return (yield from _within(coroutine, waits_for, seconds, what))
+    return (yield from _within(coroutine, waits_for, seconds, f"{doing} {what}"))
+
+
+async def _coroutine[T](awaitable: Awaitable[T]) -> T:
+    return await awaitable
 
 
 class TooLong(TimeoutError):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from typing import Any, Final
+from typing import Any
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,24 +20,12 @@ class Shape(enum.Enum):
     ASYNC_MANAGER = enum.auto()
 
 
-WAITED_FOR: Final = frozenset({Shape.ASYNC_GENERATOR, Shape.ASYNC_MANAGER})
-"""Those that are closed on the event loop."""
-
-
 def close(shape: Shape, thing: Any, error: BaseException | None) -> None:
-    """Close it; raise what it raises."""
+    """Close what needs no event loop; raise what it raises."""
     if shape is Shape.MANAGER:
-        thing.__exit__(*_raised(error))
+        thing.__exit__(*raised(error))
     else:
         _finish(thing, error)
-
-
-async def aclose(shape: Shape, thing: Any, error: BaseException | None) -> None:
-    """Close it; raise what it raises."""
-    if shape is Shape.ASYNC_MANAGER:
-        await thing.__aexit__(*_raised(error))
-    else:
-        await _afinish(thing, error)
 
 
 def _finish(generator: Generator[Any], error: BaseException | None) -> None:
@@ -56,7 +44,8 @@ def _finish(generator: Generator[Any], error: BaseException | None) -> None:
     raise _again(generator)
 
 
-async def _afinish(generator: AsyncGenerator[Any], error: BaseException | None) -> None:
+async def finish_async(generator: AsyncGenerator[Any], error: BaseException | None) -> None:
+    """Let an async generator go on from its ``yield``; raise what it raises."""
     try:
         if error is None:
             await anext(generator)
@@ -81,7 +70,8 @@ def _again(generator: Any) -> RuntimeError:
     return RuntimeError(f"{generator.__name__}() yields more than once; what Depends(...) opens yields one value")
 
 
-def _raised(
+def raised(
     error: BaseException | None,
 ) -> tuple[type[BaseException] | None, BaseException | None, TracebackType | None]:
+    """Return what ``__exit__`` is told of what the body raised."""
     return (None, None, None) if error is None else (type(error), error, error.__traceback__)

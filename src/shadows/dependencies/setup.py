@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from shadows.dependencies.dependency import CompletionHandler, FailureHandler, Runtime
 from shadows.dependencies.limit import TooLong, limited
-from shadows.dependencies.opened import WAITED_FOR, Shape, aclose, close
+from shadows.dependencies.opened import Shape, close, finish_async, raised
 from shadows.dependencies.steps import Kind
 
 TYPE_CHECKING = False
@@ -100,8 +100,10 @@ class Setup:
         while opened and (deciders or not opened[-1][3]):
             shape, thing, step, _ = opened.pop()
             try:
-                if shape in WAITED_FOR:
-                    await limited(aclose(shape, thing, error), self._seconds, f"the clean-up of {step.label}")
+                if shape is Shape.ASYNC_GENERATOR:
+                    await limited(finish_async(thing, error), self._seconds, step.label, doing="cleaning up")
+                elif shape is Shape.ASYNC_MANAGER:
+                    await limited(thing.__aexit__(*raised(error)), self._seconds, step.label, doing="cleaning up")
                 else:
                     close(shape, thing, error)
             except BaseException as broken:  # noqa: BLE001 - the others must be closed, too
