@@ -16,9 +16,11 @@ from uuid import uuid4
 
 import attrs
 import pytest
+import redis
 
 from shadows.cli import main
 from tests.servers import wanted
+from tests.system.reading import Reader
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
@@ -62,6 +64,16 @@ async def until(happens: Callable[[], Awaitable[object]]) -> None:
             await asyncio.sleep(0.02)
 
 
+def empty_database(place: str) -> str:
+    """Give a database of this server that nothing is in: for programs that use names of their own."""
+    if place.startswith("memory:"):
+        return place
+    url = f"{place.removesuffix('/0')}/7"
+    with redis.Redis.from_url(url) as client:
+        client.flushdb()
+    return url
+
+
 @pytest.fixture
 def place(request: pytest.FixtureRequest, servers: Servers) -> str:
     """Give a URL; on memory, one that nobody else uses."""
@@ -84,6 +96,24 @@ def one_place(request: pytest.FixtureRequest, servers: Servers) -> str:
 def shadow_name() -> str:
     """Give a name that no other test uses."""
     return f"test-{uuid4().hex[:12]}"
+
+
+def _reader(place: str, name: str, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Reader]:
+    monkeypatch.setenv("SHADOW_URL", place)
+    monkeypatch.setenv("SHADOW_NAME", name)
+    return lambda document: Reader(document, place)
+
+
+@pytest.fixture
+def reader(place: str, shadow_name: str, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Reader]:
+    """Give a function that gives a reader of a document, for whom `Shadow()` is a shadow of this test."""
+    return _reader(place, shadow_name, monkeypatch)
+
+
+@pytest.fixture
+def real_reader(real_place: str, shadow_name: str, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Reader]:
+    """Give the same, on a Redis and on a Valkey."""
+    return _reader(real_place, shadow_name, monkeypatch)
 
 
 @pytest.fixture(autouse=True)

@@ -27,9 +27,8 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 import pytest
-import redis
 
-from tests.system.conftest import PATIENCE, ROOT
+from tests.system.conftest import PATIENCE, ROOT, empty_database
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -85,16 +84,6 @@ def has(kind: str) -> list[Any]:
         for page in PAGES
         if any(block.kind == kind for block in blocks(page))
     ]
-
-
-def empty_database(place: str) -> str:
-    """Give a database of this server that nothing is in: the pages use names that a reader would use."""
-    if place.startswith("memory:"):
-        return place
-    url = f"{place.removesuffix('/0')}/7"
-    with redis.Redis.from_url(url) as client:
-        client.flushdb()
-    return url
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

@@ -7,150 +7,30 @@ test_docs.py.
 
 from __future__ import annotations
 
-import ast
 import asyncio
-import inspect
 import re
-from contextlib import asynccontextmanager
 from datetime import timedelta
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
-from uuid import uuid4
+from typing import TYPE_CHECKING
 
-import attrs
 import pytest
 
-from shadows import ExecutionState, Shadow, Worker
+from shadows import ExecutionState, Perpetual, Shadow, Worker
 from shadows.cli import main
-from tests.system.conftest import ROOT, until
+from tests.system.conftest import until
+from tests.system.reading import SEEDS, App, HttpClient, Notebook, blocks
+from tests.system.workers import at_work, bring_forward, occurs, seconds_between, working
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable
+    from collections.abc import Callable
+    from pathlib import Path
 
-SEEDS = ROOT.parent / "shared" / "seeds"
-INTRODUCTIONS = {"001": "001_c62192b05af97dcf.txt", "003": "003_24d9a1e248e4f391.txt"}
-
-SUBSTITUTIONS = [
-    # what is printed, what is run, why
-    ("redis://localhost:6379/0", "{url}", "the server of this test"),
-    (
-        "async with Worker(shadows) as worker:\n        await worker.run_until",
-        "shadows.register(greet)\n    async with Worker(shadows) as worker:\n        await worker.run_until",
-        "a worker must know its tasks; 003 says so, 001 forgot it",
-    ),
-]
-"""Everything that is changed in a printed program before it runs.  Beside that, `Shadow()` finds the server and a
-name of this test in SHADOW_URL and SHADOW_NAME.
-"""
-
-NOT_YET = {
-    ("001", 3): "Perpetual comes in a later version",
-    ("001", 4): "CurrentShadow comes in a later version",
-    ("001", 7): "needs a perpetual task, which comes in a later version",
-}
-"""Blocks that cannot run yet, and why."""
+    from tests.system.reading import Reader
 
 pytestmark = pytest.mark.skipif(not SEEDS.is_dir(), reason=f"{SEEDS} is not there")
 
 
-def blocks(introduction: str, language: str = "python") -> list[str]:
-    """Give the fenced blocks of an introduction, in order."""
-    text = (SEEDS / INTRODUCTIONS[introduction]).read_text()
-    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
-
-
-class Response:
-    """What `http_client` answers."""
-
-    def __init__(self, status_code: int) -> None:
-        self.status_code = status_code
-
-    def raise_for_status(self) -> None:
-        """Raise unless all is well."""
-        if self.status_code != 200:
-            raise ConnectionError(f"status {self.status_code}")
-
-
-@attrs.define
-class HttpClient:
-    """Stand for an HTTP client: each answer in turn, then 200 for ever."""
-
-    codes: list[int] = attrs.field(factory=list[int])
-
-    async def get(self, _: str) -> Response:
-        """Answer."""
-        return Response(self.codes.pop(0) if self.codes else 200)
-
-
-class App:
-    """Stand for a web framework: remember what handles a path."""
-
-    def __init__(self) -> None:
-        self.handlers: dict[str, Callable[..., Any]] = {}
-
-    def post(self, path: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-        """Register a handler."""
-
-        def register(handler: Callable[..., Any]) -> Callable[..., Any]:
-            self.handlers[path] = handler
-            return handler
-
-        return register
-
-
 async def send_reminder(customer_id: int, message: str) -> None:
     """Stand for a task of the reader's own."""
-
-
-@attrs.define
-class Reader:
-    """Somebody who types in an introduction, block by block, into one session."""
-
-    introduction: str
-    url: str
-    names: dict[str, Any] = attrs.field(factory=dict[str, Any])
-    typed: set[int] = attrs.field(factory=set[int])
-
-    async def types(self, number: int) -> None:
-        """Run one block as printed."""
-        text = blocks(self.introduction)[number]
-        for printed, run, _ in SUBSTITUTIONS:
-            text = text.replace(printed, run.format(url=self.url))
-        code = compile(text, f"{self.introduction}, block {number}", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
-        self.names.setdefault("__name__", "quickstart")
-        running = eval(code, self.names)  # noqa: S307 - this is the point
-        if inspect.isawaitable(running):
-            await running
-
-
-@pytest.fixture
-def reader(place: str, shadow_name: str, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Reader]:
-    """Give a function that gives a reader of an introduction."""
-    monkeypatch.setenv("SHADOW_URL", place)
-    monkeypatch.setenv("SHADOW_NAME", shadow_name)
-    return lambda introduction: Reader(introduction, place)
-
-
-@asynccontextmanager
-async def working(*tasks: Callable[..., Any]) -> AsyncGenerator[Shadow]:
-    """Open the default shadow and run what is ready when the block ends."""
-    async with Shadow() as shadow, Worker(shadow) as worker:
-        for task in tasks:
-            shadow.register(task)
-        yield shadow
-        await worker.run_until_finished()
-
-
-def test_every_block_of_the_introductions_is_run_or_has_a_reason() -> None:
-    """None is left out by accident: the tests of this file name all the others."""
-    run = {("001", number) for number in (0, 1, 2, 5, 6)} | {("003", number) for number in range(7)}
-    every = {(name, number) for name in INTRODUCTIONS for number in range(len(blocks(name)))}
-    assert run | set(NOT_YET) == every
-    source = Path(__file__).read_text()
-    for name, number in run:
-        body = source.split(f'reader("{name}")', 1)
-        assert any(f"types({number})" in part for part in source.split(f'reader("{name}")')[1:]), (name, number)
-        assert body
 
 
 async def test_at_a_glance(reader: Callable[[str], Reader], capsys: pytest.CaptureFixture[str]) -> None:
@@ -172,7 +52,6 @@ async def test_retry_with_exponential_backoff(
 ) -> None:
     """001: the first failure is followed by another attempt a second later."""
     typing = reader("001")
-    typing.names["timedelta"] = timedelta  # imported by the first block
     typing.names["http_client"] = HttpClient([503])
     await typing.types(2)
     async with working() as shadow:
@@ -185,7 +64,7 @@ async def test_idempotent_scheduling_with_custom_keys(
 ) -> None:
     """001: the second call under one key is ignored."""
     typing = reader("001")
-    typing.names.update(Shadow=Shadow, order_id=99)
+    typing.names["order_id"] = 99
     await typing.types(5)
     async with working(typing.names["process_order"]):
         pass
@@ -206,8 +85,6 @@ async def test_pytest_integration(reader: Callable[[str], Reader]) -> None:
         done.append(("confirmed", order_id))
 
     typing.names.update(
-        Shadow=Shadow,
-        uuid4=uuid4,
         process_order=process_order,
         send_confirmation=send_confirmation,
         order_is_processed=lambda order_id: ("processed", order_id) in done,
@@ -220,6 +97,55 @@ async def test_pytest_integration(reader: Callable[[str], Reader]) -> None:
     fixture = await anext(fixtures)
     await typing.names["test_order_processing"](fixture)
     assert [one async for one in fixtures] == []
+
+
+async def test_perpetual_tasks_with_self_cancellation(
+    reader: Callable[[str], Reader], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """001: it looks every 30 seconds until the deployment is done; then there is no next time."""
+    typing, notes = reader("001"), Notebook()
+    typing.names["check_deployment_status"] = notes.function("check_deployment_status", "rolling", "completed")
+    typing.names["notify_deployment_finished"] = notes.function("notify_deployment_finished")
+    await typing.types(3)
+    async with Shadow() as shadow, at_work(shadow):
+        first = await shadow.add(typing.names["monitor_deployment"], key="deployment-7")("7")
+        again = await occurs(shadow, "deployment-7")
+        await first.sync()
+        assert seconds_between(first.started_at, again.when) == pytest.approx(30, abs=1)
+        last = await bring_forward(shadow, again)
+        assert await last.get_result(timeout=20) is None
+        assert (await shadow.snapshot()).total_tasks == 0
+    assert notes.calls[-1] == ("notify_deployment_finished", "7", "completed")
+    assert capsys.readouterr().out == "deployment 7 status: rolling\n"
+
+
+async def test_task_chaining_with_dependency_injection(
+    reader: Callable[[str], Reader], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """001: a task places the two that follow it, through the shadow that it is given."""
+    typing, notes = reader("001"), Notebook()
+    typing.names.update(notes.functions("send_notification", "update_analytics"))
+    await typing.types(4)
+    async with working() as shadow:
+        await shadow.add(typing.names["process_user_data"])(7)
+    assert capsys.readouterr().out == "processing user 7\n"
+    assert sorted(notes.calls) == [("send_notification", 7, "processing completed"), ("update_analytics", 7)]
+
+
+async def test_controlling_perpetual_tasks(reader: Callable[[str], Reader]) -> None:
+    """001: it runs three times, and the worker ends."""
+    typing = reader("001")
+
+    async def health_check_service(
+        service_url: str, perpetual: Perpetual = Perpetual(every=timedelta(milliseconds=50))
+    ) -> None:
+        typing.names["health_check_call_count"] += 1
+
+    typing.names.update(health_check_service=health_check_service, health_check_call_count=0)
+    await typing.types(7)
+    async with Shadow() as shadow:
+        await typing.names["test_perpetual_monitoring"](shadow)
+        assert (await shadow.snapshot()).total_tasks == 0
 
 
 async def test_your_first_shadow(reader: Callable[[str], Reader], capsys: pytest.CaptureFixture[str]) -> None:
@@ -268,7 +194,6 @@ async def test_the_same_request_twice(reader: Callable[[str], Reader], capsys: p
     """003: a web handler that is called twice places one call."""
     typing = reader("003")
     app = typing.names["app"] = App()
-    typing.names["Shadow"] = Shadow
     await typing.types(2)
     await typing.types(3)
     handler = app.handlers["/orders/{order_id}/process"]
@@ -284,7 +209,6 @@ async def test_a_reminder_is_moved_and_cancelled(reader: Callable[[str], Reader]
     """003: replace changes the time and the arguments; cancel removes it, and it never runs."""
     typing = reader("003")
     typing.names.update(customer_id=7, send_reminder=send_reminder)
-    exec("from datetime import datetime, timedelta, timezone", typing.names)  # noqa: S102 - as its first block does
     async with working(send_reminder) as shadow:
         typing.names["shadows"] = shadow
         await typing.types(4)
@@ -311,7 +235,7 @@ async def test_workers(reader: Callable[[str], Reader], capsys: pytest.CaptureFi
 async def test_basic_error_handling(reader: Callable[[str], Reader], capsys: pytest.CaptureFixture[str]) -> None:
     """003: after a failure the next attempt waits for five seconds; a success tells its attempt."""
     typing = reader("003")
-    typing.names.update(timedelta=timedelta, http_client=HttpClient([500]))
+    typing.names["http_client"] = HttpClient([500])
     await typing.types(6)
     task = typing.names["flaky_api_call"]
     async with working() as shadow, Worker(shadow) as worker:
