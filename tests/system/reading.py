@@ -84,7 +84,8 @@ class Reader:
         for documents, printed, run, _ in SUBSTITUTIONS:
             if self.document in documents:
                 text = text.replace(printed, run.format(url=self.url))
-        code = compile(text, f"{self.document}, block {number}", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+        where, await_anywhere = f"{self.document}, block {number}", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+        code = compile(text, where, "exec", await_anywhere, dont_inherit=True)  # the __future__ of this file
         running = eval(code, self.names)  # noqa: S307 - this is the point
         if inspect.isawaitable(running):
             await running

@@ -56,6 +56,7 @@ async def test_argument_logging(reader: Callable[[str], Reader], caplog: pytest.
 async def test_collection_length_logging(reader: Callable[[str], Reader], caplog: pytest.LogCaptureFixture) -> None:
     """Of large collections, the log shows how many items they have."""
     typing = reader("004")
+    await typing.types(9)  # which imports what this one uses
     await typing.types(10)
     users = [f"user-{number}" for number in range(150)]
     async with working() as shadow:
