@@ -107,7 +107,8 @@ def test_the_programs_of_a_page_run_and_print_what_it_says(
             assert capsys.readouterr().out == block.text, f"{page}, line {block.line}"
         elif block.kind == "session":
             capsys.readouterr()
-            code = compile(block.text, f"{page}, line {block.line}", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+            where, await_anywhere = f"{page}, line {block.line}", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+            code = compile(block.text, where, "exec", await_anywhere, dont_inherit=True)  # the __future__ of this file
             running = eval(code, names)  # noqa: S307 - this is the point
             if inspect.iscoroutine(running):
                 asyncio.run(running)
