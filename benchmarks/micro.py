@@ -4,7 +4,6 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncGenerator, Callable, Generator
-from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from typing import Any
 
@@ -13,10 +12,12 @@ from shadows.adapters.clock import SystemClock
 from shadows.adapters.codecs.cloudpickle import CloudpickleCodec
 from shadows.adapters.observers.log import LogObserver
 from shadows.core.envelope import Envelope, pack
+from shadows.core.settings import WorkerOptions
 from shadows.dependencies.keeping import Keeping
 from shadows.dependencies.registry import Registry
 from shadows.dependencies.running import Running, Workplace
 from shadows.engine.attempt import Attempt
+from shadows.engine.elsewhere import Elsewhere
 from shadows.engine.outcomes import Outcomes
 from shadows.engine.run import Runner
 from shadows.ports.broker import Lease
@@ -119,7 +120,8 @@ async def _measure(rounds: int, runs: int) -> dict[str, float]:
     keeping = Keeping(copy_context(), 30.0, print)
     keeping.workplace = workplace = Workplace(None, None, SystemClock(), keeping, _no_handle, _no_report)
     outcomes = Outcomes(codec, {codec.id: codec}, 1_000)
-    runner = Runner(registry.plans, outcomes.codecs, outcomes, ThreadPoolExecutor(1), LogObserver("micro"), workplace)
+    elsewhere = Elsewhere.of(WorkerOptions(name="micro", concurrency=1), codec)
+    runner = Runner(registry.plans, outcomes.codecs, outcomes, elsewhere, LogObserver("micro"), workplace)
     leases = {}
     for name, task in TASKS.items():
         registered = registry.register(task, names=[name])

@@ -30,6 +30,7 @@ from shadows.dependencies.depends import CallArgument, Depends, Shared, TaskArgu
 from shadows.dependencies.gates import ConcurrencyLimit, Cooldown, Debounce, RateLimit
 from shadows.dependencies.logged import Logged
 from shadows.dependencies.perpetual import Perpetual
+from shadows.dependencies.process import in_process
 from shadows.dependencies.progress import ExecutionProgress, Progress
 from shadows.dependencies.retry import ExponentialRetry, Retry
 from shadows.dependencies.timeout import Timeout
@@ -43,7 +44,9 @@ from shadows.errors import (
     ExecutionCancelled,
     NotAllowed,
     OutcomeUnknown,
+    OutOfMemory,
     PayloadTooLarge,
+    ProcessDied,
     ResultUnavailable,
     SerializationError,
     ShadowsError,
@@ -96,6 +99,7 @@ __all__ = [  # noqa: RUF022 - grouped as a newcomer meets them
     "TaskKey",
     "TaskLogger",
     "Timeout",
+    "in_process",
     # what every shadow knows
     "tasks",
     # errors
@@ -107,8 +111,10 @@ __all__ = [  # noqa: RUF022 - grouped as a newcomer meets them
     "CycleError",
     "ExecutionCancelled",
     "NotAllowed",
+    "OutOfMemory",
     "OutcomeUnknown",
     "PayloadTooLarge",
+    "ProcessDied",
     "ResultUnavailable",
     "SerializationError",
     "ShadowsError",

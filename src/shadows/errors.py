@@ -18,6 +18,8 @@
     │   └── UnsupportedServer              older than Redis 6.2, or not such a server at all
     ├── ExecutionCancelled                 the run ended without a result, on somebody's decision
     ├── ResultUnavailable (LookupError)    there is no result to be had any more
+    ├── ProcessDied                        the process that ran a body ended before the body did
+    ├── OutOfMemory                        a worker had to end, for it has no memory left
     └── TaskFailed                         stands for an exception that could not be rebuilt here
 
 Expected refusals, such as a key that is taken, are values (:class:`shadows.Disposition`), never exceptions.
@@ -126,3 +128,14 @@ class TaskFailed(ShadowsError):
     """Stands for a task's exception that cannot be rebuilt here; the text names the original type and
     message.
     """
+
+
+class ProcessDied(ShadowsError):
+    """The process that ran a task ended before the task did: it was killed, crashed, or the task itself ended it.
+
+    It is a failure like any other, and ``Retry`` tries again; the worker and every other call go on.
+    """
+
+
+class OutOfMemory(ShadowsError):
+    """A task has used up the memory of its worker, which ended after it had handed back what ran."""

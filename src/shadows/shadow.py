@@ -168,14 +168,17 @@ class Shadow:
 
     # Tasks
 
-    def register(self, function: Callable[..., Any], names: Iterable[str] | None = None) -> None:
+    def register(
+        self, function: Callable[..., Any], names: Iterable[str] | None = None, *, process: bool = False
+    ) -> None:
         """Make a task known here, under its own name or under ``names``; ``add(function)`` does it by itself.
+        With ``process``, as with ``@in_process``, workers run it in a process of its own.
 
         Raises:
-            ConfigurationError: it has no usable name, another function has it, or its dependencies
-                contradict each other.
+            ConfigurationError: it has no usable name, another function has it, its dependencies contradict each
+                other, or it cannot run in another process.
         """
-        self._registry.register(function, names)
+        self._registry.register(function, names, process=process)
 
     def register_collection(self, path: str) -> None:
         """Register the functions of ``"module:attribute"``: an iterable of functions, or one.

@@ -6,12 +6,15 @@ import asyncio
 import os
 import socket
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from contextvars import Context
+from datetime import timedelta
 from random import random
 from typing import TYPE_CHECKING, Any, Self
 
 import attrs
 
+from shadows.adapters.clock import SystemClock
 from shadows.adapters.observers.log import LogObserver
 from shadows.core.backoff import pause
 from shadows.core.holder import Holder, holder
@@ -20,18 +23,22 @@ from shadows.dependencies.context import in_context
 from shadows.dependencies.keeping import Keeping
 from shadows.dependencies.running import Workplace
 from shadows.dependencies.tasks import Tasks, everywhere, fallback
+from shadows.engine import watchdog
+from shadows.engine.ballast import Ballast
 from shadows.engine.drain import drain
+from shadows.engine.elsewhere import Elsewhere
+from shadows.engine.leftovers import Leftovers
 from shadows.engine.loop import Loop
 from shadows.engine.run import Runner
 from shadows.engine.seed import Seeder
 from shadows.engine.tend import InThread, OnLoop, Renewals
-from shadows.errors import BrokerError, BrokerUnavailable, ConfigurationError
+from shadows.errors import BrokerError, BrokerUnavailable, ConfigurationError, OutOfMemory
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
-    from datetime import timedelta
+    from collections.abc import Callable, Generator, Iterable, Mapping
     from types import TracebackType
 
+    from shadows.core.settings import Leftover
     from shadows.dependencies.plan import Plan
     from shadows.ports.backend import Backend
     from shadows.ports.observer import Observer
@@ -44,7 +51,7 @@ class _Entered:
 
     holder: Holder
     backend: Backend
-    threads: ThreadPoolExecutor
+    elsewhere: Elsewhere
     workplace: Workplace
 
 
@@ -76,6 +83,9 @@ class Worker:
         drain_timeout: how long running bodies may go on after a stop; default 30 s.
         dependency_timeout: what setting up, or cleaning up, one dependency may take; then it has failed; default
             30 s.
+        task_processes: how many processes run tasks at most; default one for each processor.
+        leftover_tasks: what becomes of asyncio tasks that a body leaves behind: ``"cancel"``, ``"warn"`` or
+            ``"keep"``; default ``"cancel"``, with a warning.
 
     Raises:
         ConfigurationError: an argument or an environment variable cannot work.
@@ -97,6 +107,8 @@ class Worker:
         max_deliveries: int | None = None,
         drain_timeout: timedelta | None = None,
         dependency_timeout: timedelta | None = None,
+        task_processes: int | None = None,
+        leftover_tasks: Leftover | None = None,
     ) -> None:
         explicit: Mapping[str, object] = {
             "name": name,
@@ -110,6 +122,8 @@ class Worker:
             "drain_timeout": drain_timeout,
             "dependency_timeout": dependency_timeout,
             "fallback_task": fallback_task,
+            "task_processes": task_processes,
+            "leftover_tasks": leftover_tasks,
         }
         self._shadow = shadow
         self._options = worker_options(explicit, os.environ, default_name=f"{socket.gethostname()}#{os.getpid()}")
@@ -139,16 +153,15 @@ class Worker:
             msg = f"{self!r} is entered already"
             raise RuntimeError(msg)
         backend = self._shadow.backend().for_worker()
-        await backend.__aenter__()
+        self._tasks.enter()
         try:
-            self._tasks.enter()
-        except ConfigurationError:
-            await backend.__aexit__(None, None, None)
+            await backend.__aenter__()
+        except BaseException:
+            self._tasks.leave()
             raise
         identity = holder(self.name, self._options.redelivery_timeout, nonce=os.urandom(6).hex())
-        threads = ThreadPoolExecutor(self._options.concurrency, thread_name_prefix=f"shadows-{self.name}")
-        workplace = self._workplace(backend)
-        self._entered = _Entered(identity, backend, threads, workplace)
+        elsewhere = Elsewhere.of(self._options, self._shadow.outcomes().codec)
+        self._entered = _Entered(identity, backend, elsewhere, self._workplace(backend))
         return self
 
     async def __aexit__(
@@ -166,7 +179,7 @@ class Worker:
         except BrokerUnavailable:
             pass  # it fades by itself, a few heartbeats from now
         finally:
-            entered.threads.shutdown(wait=False, cancel_futures=True)
+            await entered.elsewhere.close()
             await entered.backend.__aexit__(kind, error, trace)
 
     async def run_forever(self) -> None:
@@ -213,7 +226,8 @@ class Worker:
             return
         self._loop.stop()
         if within is not None:
-            self._drains.append(asyncio.create_task(drain(self._loop, self._pump, within)))
+            # A body may call this; what it starts is not a part of that body.
+            self._drains.append(asyncio.create_task(drain(self._loop, self._pump, within), context=Context()))
 
     async def _run(self, *, until_finished: bool, may_run: Callable[[str, str], bool] | None = None) -> None:
         entered = self._entered
@@ -223,19 +237,10 @@ class Worker:
         if self._loop is not None:
             msg = f"{self!r} is running already"
             raise RuntimeError(msg)
-        loop = self._loop = self._make_loop(entered, may_run)
+        ballast = Ballast()
+        loop = self._loop = self._make_loop(entered, ballast, may_run)
         seeder = self._make_seeder(entered)
         loop.prepare = seeder.start
-        aio = asyncio.get_running_loop()
-
-        def lose(tokens: frozenset[str]) -> None:
-            aio.call_soon_threadsafe(loop.lose, tokens)
-
-        def fail(bug: Exception) -> None:
-            aio.call_soon_threadsafe(loop.fail, bug)
-
-        renewals = Renewals(entered.backend.broker, entered.holder, loop.held, lose, fail)
-        tending = OnLoop(renewals, loop.holding) if entered.backend.renews_on_loop else InThread(renewals)
         self._observer.working(entered.holder, len(self._shadow.registry.plans))
         for kind in self._tasks.lifecycles():
             await entered.workplace.keeping.living(kind)
@@ -250,7 +255,7 @@ class Worker:
             asyncio.create_task(seeder.go_on(loop.fail), name=f"shadows-seeding-{self.name}"),
         ]
         try:
-            with tending:
+            with self._tending(entered, loop):
                 try:
                     await asyncio.wait({pump})
                 except asyncio.CancelledError:
@@ -258,6 +263,8 @@ class Worker:
                     _raise_what_broke(loop, pump)
                     raise
                 _raise_what_broke(loop, pump)
+            if ballast.is_gone:
+                raise OutOfMemory(f"a task has used up the memory of {self!r}; what ran was handed back")
             if until_finished:
                 await self._tell_what_is_left(entered)
         finally:
@@ -265,10 +272,33 @@ class Worker:
             for chore in chores:
                 chore.cancel()
             await asyncio.wait(chores)
+            loop.leftovers.look_now(loop.goes_on)
             while self._drains:
                 self._drains.pop().cancel()
             self._loop = self._pump = None
             self._observer.stopped(entered.holder)
+
+    @contextmanager
+    def _tending(self, entered: _Entered, loop: Loop) -> Generator[None]:
+        """Renew the leases, and notice what blocks the event loop."""
+        aio = asyncio.get_running_loop()
+
+        def lose(tokens: frozenset[str]) -> None:
+            aio.call_soon_threadsafe(loop.lose, tokens)
+
+        def fail(bug: Exception) -> None:
+            aio.call_soon_threadsafe(loop.fail, bug)
+
+        watch = watchdog.Watchdog(
+            aio, loop.held, self._observer, SystemClock().monotonic, watchdog.NOTICE, watchdog.ABANDON
+        )
+        renewals = Renewals(entered.backend.broker, entered.holder, watch.renewable, lose, fail)
+        if entered.backend.renews_on_loop:  # nobody watches virtual time
+            with OnLoop(renewals, loop.holding):
+                yield
+        else:
+            with watch, InThread(renewals):
+                yield
 
     async def _tell_what_is_left(self, entered: _Entered) -> None:
         """Calls that nobody here can run do not hold us up, but somebody should know of them."""
@@ -279,21 +309,34 @@ class Worker:
         if counts.unknown or counts.dead:
             self._observer.left(counts.unknown, counts.dead)
 
-    def _make_loop(self, entered: _Entered, may_run: Callable[[str, str], bool] | None) -> Loop:
-        shadow = self._shadow
+    def _make_loop(self, entered: _Entered, ballast: Ballast, may_run: Callable[[str, str], bool] | None) -> Loop:
+        def exhausted() -> None:
+            if not (ballast.is_gone or ballast.suffices()):
+                self.stop(within=timedelta(0))
+
+        shadow, observer = self._shadow, self._observer
         runner = Runner(
             self._tasks.plans,
             shadow.codecs,
             shadow.outcomes(),
-            entered.threads,
-            self._observer,
+            entered.elsewhere,
+            observer,
             entered.workplace,
             self._tasks.fallback,
+            exhausted=exhausted,
         )
         if may_run is not None:
             runner.counts = may_run
-        broker = entered.backend.broker
-        loop = Loop(broker, entered.holder, self._options, runner, self._observer, shadow.horizon_of_presence)
+        leftovers = Leftovers(entered.workplace, self._options.leftover_tasks, observer)
+        loop = Loop(
+            entered.backend.broker,
+            entered.holder,
+            self._options,
+            runner,
+            leftovers,
+            observer,
+            shadow.horizon_of_presence,
+        )
         runner.gatekeeper.ask = loop.admissions.ask
         return loop
 

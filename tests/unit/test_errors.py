@@ -18,7 +18,9 @@ from shadows.errors import (
     ExecutionCancelled,
     NotAllowed,
     OutcomeUnknown,
+    OutOfMemory,
     PayloadTooLarge,
+    ProcessDied,
     ResultUnavailable,
     SerializationError,
     ShadowsError,
@@ -46,6 +48,8 @@ PARENTS: dict[type[ShadowsError], tuple[type[Exception], ...]] = {
     UnsupportedServer: (BrokerError,),
     ExecutionCancelled: (ShadowsError,),
     ResultUnavailable: (ShadowsError, LookupError),
+    ProcessDied: (ShadowsError,),
+    OutOfMemory: (ShadowsError,),
     TaskFailed: (ShadowsError,),
 }
 

@@ -7,6 +7,7 @@ import pytest
 
 from shadows.adapters.observers.log import LogObserver
 from shadows.core import verdict
+from shadows.core.envelope import Envelope, pack
 from shadows.core.holder import holder
 from shadows.core.scheduling import Due
 from shadows.core.verdict import Verdict
@@ -211,3 +212,38 @@ def test_a_clean_up_that_went_wrong_is_told(caplog: pytest.LogCaptureFixture) ->
     OBSERVER.untidy("send", BROKEN)
     assert lines(caplog) == [("shadows.worker", "WARNING", "send: a clean-up went wrong")]
     assert caplog.records[0].exc_info is not None
+
+
+CALL = Lease("order-7", "1-0", 4, 2, pack(Envelope("send", "p", {}, b"secret arguments")), 1, 0, 0)
+
+
+def test_a_body_that_goes_on_after_its_cancel_is_told_of(caplog: pytest.LogCaptureFixture) -> None:
+    """FAULT 32: a second cancel may reach a coroutine; nothing reaches a thread."""
+    OBSERVER.ignored(CALL, 5.0, in_thread=False)
+    OBSERVER.ignored(LEASE, 5.0, in_thread=True)
+    said = "goes on 5.0 s after it was cancelled; it keeps its slot until it ends, and is cancelled"
+    assert lines(caplog) == [
+        ("shadows.worker", "WARNING", f"send: order-7 {said} once more"),
+        ("shadows.worker", "WARNING", f"?: order-7 {said} once more, which reaches no thread"),
+    ]
+
+
+def test_a_body_that_blocks_is_told_of_with_its_place(caplog: pytest.LogCaptureFixture) -> None:
+    """FAULT 33: and when the others are left to other workers, which costs them a delivery."""
+    OBSERVER.stuck(CALL, 1.0, "  line 1\n")
+    OBSERVER.stuck(None, 1.0, "  line 1\n")
+    OBSERVER.abandoned(CALL, 30.0)
+    told = lines(caplog)
+    assert [level for _, level, _ in told] == ["WARNING", "WARNING", "ERROR"]
+    assert told[0][2].startswith("send: order-7 has blocked the event loop for 1.0 s; every other call")
+    assert told[0][2].endswith("\n  line 1\n")
+    assert told[1][2].startswith("something: no call that is known has blocked")
+    assert told[2][2].endswith("all other calls of this worker are left to other workers")
+
+
+def test_what_a_body_leaves_behind_is_named(caplog: pytest.LogCaptureFixture) -> None:
+    """FAULT 37: by the functions, which is what one looks for in the source."""
+    OBSERVER.left_behind(CALL, ["poll", "watch"], cancelled=True)
+    OBSERVER.left_behind(CALL, ["poll"], cancelled=False)
+    said = "send: order-7 has ended and left asyncio tasks behind"
+    assert [text for _, _, text in lines(caplog)] == [f"{said} (poll, watch); they are cancelled", f"{said} (poll)"]

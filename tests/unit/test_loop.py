@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import asyncio
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from itertools import pairwise
@@ -13,9 +12,11 @@ from shadows.adapters.codecs.cloudpickle import CloudpickleCodec
 from shadows.adapters.observers.log import LogObserver
 from shadows.core.envelope import Envelope, pack
 from shadows.core.holder import holder
-from shadows.core.settings import worker_options
+from shadows.core.settings import WorkerOptions, worker_options
 from shadows.dependencies.gates import ConcurrencyLimit
 from shadows.dependencies.registry import Registry
+from shadows.engine.elsewhere import Elsewhere
+from shadows.engine.leftovers import Leftovers
 from shadows.engine.loop import Loop
 from shadows.engine.outcomes import Outcomes
 from shadows.engine.run import Runner
@@ -46,12 +47,18 @@ class House:
         self.registry = Registry()
         outcomes = Outcomes(CODEC, {CODEC.id: CODEC}, 1000)
         self.runner = Runner(
-            self.registry.plans, outcomes.codecs, outcomes, ThreadPoolExecutor(1), LogObserver("house"), workplace()
+            self.registry.plans,
+            outcomes.codecs,
+            outcomes,
+            Elsewhere.of(WorkerOptions(name="house", concurrency=1), CODEC),
+            LogObserver("house"),
+            workplace(),
         )
         self.who = holder("w", timedelta(seconds=30), nonce="1")
         chosen = worker_options({"reconnection_delay": SHORT, **options}, {}, default_name="w")
         broker = cast("Broker", self.trouble)
-        self.loop = Loop(broker, self.who, chosen, self.runner, LogObserver("house"), 10_000)
+        leftovers = Leftovers(self.runner.workplace, chosen.leftover_tasks, LogObserver("house"))
+        self.loop = Loop(broker, self.who, chosen, self.runner, leftovers, LogObserver("house"), 10_000)
 
     async def add(self, function: Callable[..., Any], key: str, *, after: float | None = None) -> None:
         """Place a call of this function."""

@@ -3,6 +3,7 @@ from __future__ import annotations
 import functools
 import gc
 import sys
+import threading
 import types
 import weakref
 from collections.abc import Callable, Iterator
@@ -10,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from shadows.dependencies.marker import Marker
+from shadows.dependencies.process import in_process
 from shadows.dependencies.registry import Registry, collection, own_name
 from shadows.dependencies.retry import Retry
 from shadows.errors import ConfigurationError, UnknownTask
@@ -259,3 +262,53 @@ def test_a_collection_of_something_else_is_refused(module: types.ModuleType, wro
         ConfigurationError, match=f"a function or an iterable of functions, not a {type(wrong).__name__}"
     ):
         collection("shop.tasks:tasks")
+
+
+# In a process of their own
+
+
+@in_process
+def crunch(number: int, retry: Retry = Retry(attempts=2)) -> int:
+    return number
+
+
+class _Stays(Marker):
+    """A dependency that means nothing elsewhere."""
+
+
+_stays = _Stays()
+
+
+def test_a_task_runs_in_a_process_if_it_is_marked_or_registered_so() -> None:
+    """The mark changes nothing else: the function stays itself, and collections can hold it."""
+    registry = Registry()
+    assert registry.plans[registry.register(crunch)].in_process
+    assert crunch(1) == 1
+    assert not registry.plans[registry.register(send_letter)].in_process
+    assert registry.plans[registry.register(send_letter, process=True)].in_process
+    assert registry.plans[registry.register(send_letter)].in_process
+
+
+def test_a_function_that_no_module_has_can_run_in_a_process_if_it_can_travel() -> None:
+    """One of a program's main module goes as it is, which is what cloudpickle does for it."""
+    registry = Registry()
+    assert registry.plans[registry.register(made(3), process=True)].in_process
+
+
+def test_what_cannot_run_in_a_process_is_refused_when_it_is_registered() -> None:
+    """With the reason and what to do: it is async, cannot be found from there, or has a dependency of no use there."""
+    registry = Registry()
+    lock = threading.Lock()
+
+    def tied() -> None:
+        lock.acquire()
+
+    def bound(stays: Any = _stays) -> None: ...
+
+    with pytest.raises(ConfigurationError, match=r"send_mail\(\) is async, and a process runs only plain functions"):
+        registry.register(send_mail, process=True)
+    with pytest.raises(ConfigurationError, match=r"tied\(\) cannot be found from another process \(TypeError: .*lock"):
+        registry.register(tied, process=True)
+    with pytest.raises(ConfigurationError, match=r"bound\(\) runs in another process.* 'stays' is of no use"):
+        registry.register(in_process(bound))
+    assert registry.plans == {}

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,10 +10,12 @@ from shadows.adapters.codecs.cloudpickle import CloudpickleCodec
 from shadows.adapters.observers.log import LogObserver
 from shadows.core.envelope import Envelope, pack
 from shadows.core.lifecycle import ExecutionState
+from shadows.core.settings import WorkerOptions
 from shadows.core.verdict import Kind
 from shadows.dependencies.registry import Registry
 from shadows.dependencies.retry import Retry
 from shadows.engine.attempt import Attempt, Stop
+from shadows.engine.elsewhere import Elsewhere
 from shadows.engine.outcomes import Outcomes
 from shadows.engine.run import Runner
 from tests.front.acts import comes_true
@@ -38,7 +39,7 @@ class House:
             self.registry.plans,
             self.outcomes.codecs,
             self.outcomes,
-            ThreadPoolExecutor(1),
+            Elsewhere.of(WorkerOptions(name="house", concurrency=1), CODEC),
             LogObserver("house"),
             workplace(),
         )

@@ -52,6 +52,8 @@ def test_without_a_word_the_documented_defaults_hold() -> None:
         drain_timeout=D(seconds=30),
         dependency_timeout=D(seconds=30),
         fallback_task=None,
+        task_processes=None,
+        leftover_tasks="cancel",
     )
     assert process_options({}, {}) == ProcessOptions(
         tasks=(), logging_level="INFO", logging_format="console", healthcheck_port=None, metrics_port=None
@@ -130,6 +132,8 @@ def test_what_an_argument_overrides_is_not_even_read() -> None:
         ("concurrency", 2.5, "concurrency=2.5 is no whole number"),
         ("redelivery_timeout", "5parsecs", "SHADOW_WORKER_REDELIVERY_TIMEOUT='5parsecs' is no duration; write for"),
         ("redelivery_timeout", D(0), "redelivery_timeout=datetime.timedelta(0) is zero; write for example"),
+        ("task_processes", "0", "SHADOW_WORKER_TASK_PROCESSES='0' is out of range; use 1 to 10000"),
+        ("leftover_tasks", "kill", "SHADOW_WORKER_LEFTOVER_TASKS='kill' is unknown; use cancel, warn, keep"),
         ("drain_timeout", "0", "SHADOW_WORKER_DRAIN_TIMEOUT='0' is zero"),
         ("fallback_task", "a:b,c:d", "SHADOW_WORKER_FALLBACK_TASK='a:b,c:d' names no task"),
         ("fallback_task", "fallback", "SHADOW_WORKER_FALLBACK_TASK='fallback' names no tasks"),

@@ -21,6 +21,7 @@ from shadows.errors import (
     ConfigurationError,
     NotAllowed,
     OutcomeUnknown,
+    OutOfMemory,
     UnsupportedServer,
 )
 
@@ -95,6 +96,9 @@ def about(error: BaseException, words: Sequence[str]) -> Complaint:
         case BrokerError():
             code, what, remedy = next(said for kind, said in _OF_BROKERS.items() if isinstance(error, kind))
             return Complaint(code, what, cause=str(error), remedy=remedy.format(command=words[0], again=again))
+        case OutOfMemory():
+            remedy = "shadows worker --help; a task marked in_process has its memory to itself"
+            return Complaint(Code.INTERNAL, str(error), remedy=remedy)
         case LoopEndedError():
             why = "an asyncio task that a body had started raised it; bodies must await theirs, and catch it there"
             return Complaint(Code.INTERNAL, str(error), _place(error.__cause__ or error), why, again)

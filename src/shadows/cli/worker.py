@@ -97,6 +97,20 @@ def worker(
             "(SHADOW_WORKER_FALLBACK_TASK; default: they are put back for a worker that knows them)",
         ),
     ] = None,
+    task_processes: Annotated[
+        str | None,
+        _option(
+            "N", "how many processes run tasks at most (SHADOW_WORKER_TASK_PROCESSES; default: one for each processor)"
+        ),
+    ] = None,
+    leftover_tasks: Annotated[
+        str | None,
+        _option(
+            "WHAT",
+            "what becomes of asyncio tasks that a call leaves behind: cancel (with a warning), warn or keep "
+            "(SHADOW_WORKER_LEFTOVER_TASKS; default: cancel)",
+        ),
+    ] = None,
     until_finished: Annotated[
         bool,
         Parameter(negative=(), show_default=False, help="end when nothing is left to run, instead of waiting for more"),
@@ -129,6 +143,8 @@ def worker(
             "drain_timeout": drain_timeout,
             "dependency_timeout": dependency_timeout,
             "fallback_task": fallback_task,
+            "task_processes": task_processes,
+            "leftover_tasks": leftover_tasks,
         },
         os.environ,
         default_name=f"{socket.gethostname()}#{os.getpid()}",

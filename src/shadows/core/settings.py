@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import attrs
 
@@ -30,6 +30,9 @@ LARGEST_PAYLOAD = 500 * MEBIBYTE
 """Redis takes no value above 512 MiB."""
 LOGGING_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 LOGGING_FORMATS = ("console", "plain", "json")
+LEFTOVERS = ("cancel", "warn", "keep")
+
+type Leftover = Literal["cancel", "warn", "keep"]
 
 _WORDS = {
     "true": True,
@@ -175,6 +178,10 @@ class WorkerOptions:
     """what setting up, or cleaning up, one dependency may take"""
     fallback_task: Any = None
     """a function, or the ``module:attribute`` of one, that gets the calls of unknown tasks"""
+    task_processes: int | None = None
+    """how many processes run calls at most; None: one for each processor"""
+    leftover_tasks: Leftover = "cancel"
+    """what becomes of asyncio tasks that a body leaves behind; ``warn`` and ``cancel`` tell of them"""
 
 
 @attrs.frozen(kw_only=True)
@@ -224,6 +231,8 @@ _WORKER = _variables(
         "drain_timeout": _span(),
         "dependency_timeout": _span(),
         "fallback_task": _task,
+        "task_processes": _whole(1, 10_000),
+        "leftover_tasks": _choice(LEFTOVERS),
     },
 )
 _PROCESS = {

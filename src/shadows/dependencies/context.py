@@ -109,6 +109,7 @@ class CurrentExecutionMarker(Marker):
 
 class _TaskKey(Marker):
     __slots__ = ()
+    travels: ClassVar[bool] = True
 
     def for_run(self, running: Running) -> object:
         return running.key
@@ -116,6 +117,7 @@ class _TaskKey(Marker):
 
 class _TaskLogger(Marker):
     __slots__ = ()
+    travels: ClassVar[bool] = True
 
     def for_run(self, running: Running) -> object:
         place = running.workplace

@@ -20,6 +20,7 @@ class Made(Marker):
     """A marker whose value a function makes."""
 
     __slots__ = ("function",)
+    travels: ClassVar[bool] = True
 
     function: Callable[..., Any]
 
@@ -46,6 +47,7 @@ class Argument(Marker):
     """A marker in a dependency's function that stands for an argument of the task."""
 
     __slots__ = ("name", "optional")
+    travels: ClassVar[bool] = True
 
     name: str | None
     optional: bool
@@ -59,6 +61,7 @@ class CallerArgument(Marker):
     """A marker in a dependency's function that stands for a parameter of whoever depends on it."""
 
     __slots__ = ("name",)
+    travels: ClassVar[bool] = True
 
     name: str | None
 

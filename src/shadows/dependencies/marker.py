@@ -24,6 +24,8 @@ class Marker:
     """whether, in ``Annotated``, it says something about an argument that the caller gives, instead of giving one"""
     lasting: ClassVar[bool] = False
     """whether it means the same to all runs of a worker, so that what is ``Shared`` may have it: ``for_worker``"""
+    travels: ClassVar[bool] = False
+    """whether what the run gets is of use in another process; it must pickle then"""
 
     def for_run(self, running: Running) -> object:
         """Return what the body gets in this run."""

@@ -63,6 +63,8 @@ class Plan:
     """whether a body needs nothing but its arguments"""
     overrides: Overrides = attrs.field(repr=False)
     _arrangements: dict[object, Arrangement] = attrs.field(repr=False, factory=dict[object, Arrangement], eq=False)
+    in_process: bool = False
+    """whether it runs in a process of its own; see :mod:`shadows.dependencies.process`"""
 
     def bind(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
         """Check that the function takes these arguments; its dependencies may be among them, and need not.

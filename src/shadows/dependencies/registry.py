@@ -11,6 +11,7 @@ import attrs
 from shadows.core.names import shown, task_name
 from shadows.dependencies.overrides import Overrides
 from shadows.dependencies.plan import Plan, plan
+from shadows.dependencies.process import is_marked, moved
 from shadows.errors import ConfigurationError, UnknownTask
 
 if TYPE_CHECKING:
@@ -39,18 +40,24 @@ class Registry:
         made._offered |= {made.register(function) for function in functions}
         return made
 
-    def register(self, function: Callable[..., Any], names: Iterable[str] | None = None) -> str:
+    def register(
+        self, function: Callable[..., Any], names: Iterable[str] | None = None, *, process: bool = False
+    ) -> str:
         """Make the function known under its own name, or under these; return the first.
 
+        With ``process``, or if it is marked so, it runs in a process of its own.
+
         Raises:
-            ConfigurationError: it has no usable name, another function has it, or its dependencies
-                contradict each other.
+            ConfigurationError: it has no usable name, another function has it, its dependencies
+                contradict each other, or it cannot run in another process.
             TypeError: it cannot be called at all.
         """
         known = self._names.get(id(function))
-        if known is not None and names is None:
+        if known is not None and names is None and not process:
             return known[1]
         made = plan(function, self.overrides)
+        if process or is_marked(function):
+            made = moved(made)
         chosen = [own_name(function)] if names is None else _chosen(names)
         for name in chosen:
             self._refuse_a_namesake(name, function)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from datetime import datetime, timedelta
 from random import random
-from typing import Any, NoReturn, Self
+from typing import Any, ClassVar, NoReturn, Self
 
 from shadows.core import decision
 from shadows.core.durations import duration
@@ -51,6 +51,7 @@ class Retry(FailureHandler):
     """
 
     __slots__ = ("_attempt", "_never_on", "_on", "_policy")
+    travels: ClassVar[bool] = True
 
     _attempt: int
     _policy: RetryPolicy

@@ -5,6 +5,7 @@ together.
 from __future__ import annotations
 
 import asyncio
+from contextvars import Context
 from random import random
 from typing import TYPE_CHECKING, Final
 
@@ -79,7 +80,8 @@ class Producer:
         request = _Request(entries, loop.create_future(), loop.time() + self.deadline)
         self._waiting.append(request)
         if self._sender is None:
-            self._sender = loop.create_task(self._send(), name="shadows-producer")
+            # It works for all who add, so it must not pass for a task that a body has left behind.
+            self._sender = loop.create_task(self._send(), name="shadows-producer", context=Context())
         return await request.answer
 
     async def _send(self) -> None:

@@ -33,6 +33,8 @@ class Attempt:
     task: asyncio.Task[None] | None = None
     asking: bool = False
     """it is at its gates; the answer tells whether it still has its lease"""
+    in_thread: bool = False
+    """whether the body is in a thread, which cannot be cancelled"""
 
     def cancel(self, why: Stop) -> None:
         """Cancel the body; only the first reason counts."""

@@ -21,6 +21,7 @@ import attrs
 
 from shadows.core import verdict
 from shadows.core.backoff import pause
+from shadows.engine import insist
 from shadows.engine.admit import Admissions
 from shadows.engine.attempt import Attempt, Stop
 from shadows.engine.tend import RENEWALS
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from shadows.core.holder import Holder
     from shadows.core.settings import WorkerOptions
     from shadows.core.verdict import Verdict
+    from shadows.engine.leftovers import Leftovers
     from shadows.engine.run import Runner
     from shadows.ports.broker import Broker, Lease
     from shadows.ports.observer import Observer
@@ -56,6 +58,7 @@ class Loop:
     holder: Holder
     options: WorkerOptions
     runner: Runner
+    leftovers: Leftovers
     observer: Observer
     horizon: int
     """ms without a heartbeat after which a worker counts as gone"""
@@ -74,6 +77,7 @@ class Loop:
     """set while at least one body runs"""
     _ended: list[tuple[Lease, Verdict]] = attrs.field(factory=list["tuple[Lease, Verdict]"], init=False)
     _in_flight: list[tuple[Lease, Verdict]] = attrs.field(factory=list["tuple[Lease, Verdict]"], init=False)
+    _let_go: set[int] = attrs.field(factory=set[int], init=False)
     _wake: asyncio.Event = attrs.field(factory=asyncio.Event, init=False)
     _look: bool = attrs.field(default=True, init=False)
     _left: int | None = attrs.field(default=None, init=False)
@@ -154,8 +158,13 @@ class Loop:
         for attempt in self.running.values():
             lease = attempt.lease
             self._ended.append((lease, verdict.handed_back(lease.payload, attempt=lease.attempt)))
+        self._let_go.update(self.running)
         self.running.clear()
         self._wake.set()
+
+    def goes_on(self, lease: Lease) -> bool:
+        """Whether the body of this lease runs still, be it over our head."""
+        return lease.fence in self.running or lease.fence in self._let_go
 
     def held(self) -> list[str]:
         """Return the tokens of what this worker holds; called from the renewal thread too."""
@@ -167,7 +176,7 @@ class Loop:
         for attempt in list(self.running.values()):
             if attempt.lease.token in tokens and attempt.stop is not Stop.LOST and not attempt.asking:
                 self.observer.lost(attempt.lease)
-                attempt.cancel(Stop.LOST)
+                insist.cancel(attempt, Stop.LOST, self.observer)
                 attempt.stop = Stop.LOST
 
     def fail(self, bug: Exception) -> None:
@@ -234,6 +243,7 @@ class Loop:
             self._failures = 0
             self.observer.recovered()
         self.last_look = loop.time()
+        self.leftovers.look(self.last_look, self.goes_on)
         self._left = claim.left
         if order.known is not None and not (claim.more and len(claim.leases) == order.limit):
             self._recover = False
@@ -246,7 +256,7 @@ class Loop:
         for key, fence in claim.cancels:
             attempt = self.running.get(fence)
             if attempt is not None and attempt.lease.key == key:
-                attempt.cancel(Stop.CANCELLED)
+                insist.cancel(attempt, Stop.CANCELLED, self.observer)
         for lease in claim.leases:
             self._start(lease)
 
@@ -290,6 +300,7 @@ class Loop:
             judged = await self.runner.run(attempt)
         except Exception as bug:  # noqa: BLE001 - the runner raises nothing; if it does, the worker must say so
             self._bug, judged = bug, None
+        self.leftovers.due = True
         if self.running.pop(attempt.lease.fence, None) is not None:  # else it was handed back over its head
             if judged is None:
                 self._look = True

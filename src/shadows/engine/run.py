@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextvars
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -15,19 +13,20 @@ from shadows.dependencies.context import current_execution
 from shadows.dependencies.dependency import TaskOutcome
 from shadows.dependencies.running import Running
 from shadows.dependencies.setup import Setup
-from shadows.engine.admit import Gatekeeper
-from shadows.engine.attempt import Attempt, Stop
+from shadows.engine.admit import Gatekeeper, Stopped
+from shadows.engine.attempt import Attempt
 from shadows.engine.conclude import Concluder
 from shadows.errors import ExecutionCancelled, Undecodable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from concurrent.futures import Executor
 
     from shadows.core.envelope import Envelope
     from shadows.core.verdict import Verdict
     from shadows.dependencies.plan import Plan
     from shadows.dependencies.running import Workplace
+    from shadows.engine.attempt import Attempt
+    from shadows.engine.elsewhere import Elsewhere
     from shadows.engine.outcomes import Outcomes
     from shadows.ports.broker import Lease
     from shadows.ports.codec import Codec
@@ -41,6 +40,9 @@ def _everything(key: str, task: str) -> bool:  # noqa: ARG001 - the signature of
     return True
 
 
+def _nothing() -> None: ...
+
+
 @attrs.define
 class Runner:
     """Runs bodies.  It asks nobody but the gates, and tells nobody but the observer: its answer is the verdict."""
@@ -48,7 +50,7 @@ class Runner:
     tasks: Mapping[str, Plan]
     codecs: Mapping[str, Codec]
     outcomes: Outcomes
-    threads: Executor
+    elsewhere: Elsewhere
     observer: Observer
     workplace: Workplace
     fallback: Plan | None = None
@@ -56,6 +58,8 @@ class Runner:
     counts: Callable[[str, str], bool] = _everything
     """whether a first attempt of this key and task may still run here"""
     gatekeeper: Gatekeeper = attrs.field(init=False)
+    exhausted: Callable[[], None] = _nothing
+    """hears that there was not enough memory for a body"""
     _concluder: Concluder = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -64,7 +68,16 @@ class Runner:
 
     async def run(self, attempt: Attempt) -> Verdict | None:
         """Return what becomes of the lease; None when it is not ours to settle any more."""
-        lease = attempt.lease
+        read = self._read(attempt.lease)
+        if not isinstance(read, Running):
+            return read
+        stopped = await self._stops(attempt, read)
+        if stopped is not None:
+            return stopped.judged
+        return await self._perform(attempt, read)
+
+    def _read(self, lease: Lease) -> Running | Verdict:
+        """Return what was called, or why nobody can tell here."""
         try:
             envelope = unpack(lease.payload)
             plan = self.tasks.get(envelope.task, self.fallback)
@@ -73,31 +86,39 @@ class Runner:
             args, kwargs = self._arguments(envelope)
         except Undecodable as broken:
             return self._refused("?", lease, _unreadable(lease, broken))
-        task = envelope.task
+        return Running(self.workplace, lease, envelope.task, plan, args, kwargs)
+
+    async def _stops(self, attempt: Attempt, running: Running) -> Stopped | None:
+        """Return what becomes of a call that does not run now, or at all; None lets it begin."""
+        lease, task, plan = running.lease, running.task, running.plan
         if plan.gates or lease.dropped:
-            stopped = await self.gatekeeper.stops(attempt, plan.gates, task, args, kwargs)
+            stopped = await self.gatekeeper.stops(attempt, plan.gates, task, running.args, running.kwargs)
+            if stopped is not None and stopped.dropped:
+                return Stopped(await self.skip(attempt, running, stopped.dropped))
             if stopped is not None:
-                if not stopped.dropped:
-                    return stopped.judged
-                return await self.skip(
-                    attempt, Running(self.workplace, lease, task, plan, args, kwargs), stopped.dropped
-                )
+                return stopped
         if lease.attempt == 1 and lease.deliveries == 1 and not self.counts(lease.key, task):
-            return self._refused(task, lease, verdict.cancelled(task, reason="run_at_most"))
-        running = Running(self.workplace, lease, task, plan, args, kwargs)
-        current_execution.of_run.set(running)
+            return Stopped(self._refused(task, lease, verdict.cancelled(task, reason="run_at_most")))
         if plan.recurring is not None and plan.recurring.skips(running):
             judged = await self.skip(attempt, running, "missed")
-            return judged and self._refused(task, lease, judged)
+            return Stopped(judged and self._refused(task, lease, judged))
+        return None
+
+    async def _perform(self, attempt: Attempt, running: Running) -> Verdict | None:
+        """Run the body, and return what it comes to."""
+        lease, task, plan = running.lease, running.task, running.plan
+        current_execution.of_run.set(running)
         self.observer.started(task, lease, running)
         if plan.plain:
             try:
-                result, error = await self._body(attempt, plan, args, kwargs), None
+                result, error = await self._body(attempt, plan, running.args, running.kwargs), None
             except BaseException as raised:  # noqa: BLE001 - whatever a body raises is its failure, and ends nothing else
                 result, error = None, raised
             judged = self._concluder.ended(attempt, task, result, error)
         else:
             judged, error = await self._run_with_dependencies(attempt, plan, running)
+        if isinstance(error, MemoryError):
+            self.exhausted()
         if judged is not None:
             self.observer.ended(task, lease, judged, error)
         return judged
@@ -157,10 +178,7 @@ class Runner:
     ) -> object:
         if plan.is_async:
             return await plan.function(*args, **kwargs)
-        if setup is None:
-            return await self._in_thread(attempt, plan.function, args, kwargs)
-        loop = asyncio.get_running_loop()
-        return await self._in_thread(attempt, setup.in_thread, (loop, plan.function, args, kwargs), {})
+        return await self.elsewhere.run(attempt, plan, args, kwargs, setup)
 
     def _arguments(self, envelope: Envelope) -> tuple[tuple[Any, ...], dict[str, Any]]:
         codec = self.codecs.get(envelope.codec)
@@ -178,36 +196,6 @@ class Runner:
     def _refused(self, task: str, lease: Lease, judged: Verdict) -> Verdict:
         self.observer.refused(task, lease, judged)
         return judged
-
-    async def _in_thread(
-        self, attempt: Attempt, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> object:
-        """Run a plain function in a thread.  A thread cannot be cancelled: until it returns, the attempt
-        goes on.
-        """
-        context = contextvars.copy_context()
-
-        def body() -> tuple[object, BaseException | None]:  # a future cannot carry StopIteration
-            try:
-                return context.run(function, *args, **kwargs), None
-            except BaseException as error:  # noqa: BLE001 - raised again on the loop
-                return None, error
-
-        returned = asyncio.get_running_loop().run_in_executor(self.threads, body)
-        cancelled: asyncio.CancelledError | None = None
-        while True:
-            try:
-                result, error = await asyncio.shield(returned)
-                break
-            except asyncio.CancelledError as asked:
-                if attempt.stop is Stop.SHUTDOWN or returned.cancelled():
-                    raise
-                cancelled = asked
-        if cancelled is not None:
-            raise cancelled
-        if error is not None:
-            raise error
-        return result
 
 
 def _unreadable(lease: Lease, broken: Undecodable) -> Verdict:

@@ -6,6 +6,8 @@ from typing import Protocol
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from shadows.core.holder import Holder
     from shadows.core.verdict import Verdict
     from shadows.ports.admission import Admission
@@ -44,6 +46,26 @@ class Observer(Protocol):
 
     def lost(self, lease: Lease) -> None:
         """A lease was lost; its body is being cancelled."""
+        ...
+
+    def ignored(self, lease: Lease, seconds: float, *, in_thread: bool) -> None:
+        """A body goes on, so long after it was cancelled; it is being cancelled once more, which does not reach a
+        thread.
+        """
+        ...
+
+    def stuck(self, lease: Lease | None, seconds: float, stack: str) -> None:
+        """The event loop has shown no sign of life for so long; this body, if it is one, is where ``stack`` says.
+        Called from a thread.
+        """
+        ...
+
+    def abandoned(self, lease: Lease | None, seconds: float) -> None:
+        """It goes on; the leases of all other calls of this worker are not renewed any more.  Called from a thread."""
+        ...
+
+    def left_behind(self, lease: Lease, names: Sequence[str], *, cancelled: bool) -> None:
+        """A body has ended, and asyncio tasks that it made have not: the names of their functions."""
         ...
 
     def disrupted(self, error: BaseException, failures: int, pause: float) -> None:

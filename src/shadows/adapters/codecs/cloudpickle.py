@@ -53,6 +53,8 @@ class CloudpickleCodec:
             data = _dumps(value)
         except RecursionError as error:
             raise SerializationError(_too_deep(value)) from error
+        except SerializationError:
+            raise  # the value itself says why
         except Exception as error:
             raise SerializationError(_immovable(value, error)) from error
         if _SURROGATE_START in data and _SURROGATE.search(data):

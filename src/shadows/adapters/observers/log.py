@@ -7,14 +7,18 @@ from typing import TYPE_CHECKING, assert_never
 
 import attrs
 
+from shadows.core.envelope import unpack
 from shadows.core.lifecycle import ExecutionState
 from shadows.core.verdict import Kind
 from shadows.dependencies.dependency import AdmissionBlocked
+from shadows.errors import Undecodable
 from shadows.ports.admission import Passage
 from shadows.ports.broker import Settlement
 from shadows.ports.seeding import Seeding
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from shadows.core.holder import Holder
     from shadows.core.verdict import Verdict
     from shadows.ports.admission import Admission
@@ -83,6 +87,39 @@ class LogObserver:
     def lost(self, lease: Lease) -> None:
         _worker.warning("%s: the lease was lost; its body is cancelled", _plain(lease.key))
 
+    def ignored(self, lease: Lease, seconds: float, *, in_thread: bool) -> None:
+        _worker.warning(
+            "%s: %s goes on %.1f s after it was cancelled; it keeps its slot until it ends, and is cancelled "
+            "once more%s",
+            *_names(lease),
+            seconds,
+            ", which reaches no thread" if in_thread else "",
+        )
+
+    def stuck(self, lease: Lease | None, seconds: float, stack: str) -> None:
+        _worker.warning(
+            "%s: %s has blocked the event loop for %.1f s; every other call of this worker waits. "
+            "A def task runs beside the loop. It is here:\n%s",
+            *_names(lease),
+            seconds,
+            stack,
+        )
+
+    def abandoned(self, lease: Lease | None, seconds: float) -> None:
+        _worker.error(
+            "%s: %s has blocked the event loop for %.1f s; all other calls of this worker are left to other workers",
+            *_names(lease),
+            seconds,
+        )
+
+    def left_behind(self, lease: Lease, names: Sequence[str], *, cancelled: bool) -> None:
+        _worker.warning(
+            "%s: %s has ended and left asyncio tasks behind (%s)%s",
+            *_names(lease),
+            ", ".join(names),
+            "; they are cancelled" if cancelled else "",
+        )
+
     def disrupted(self, error: BaseException, failures: int, pause: float) -> None:
         _worker.warning("the broker is away (%s); try %d in %.1f s", error, failures + 1, pause)
 
@@ -108,6 +145,17 @@ class LogObserver:
 
     def stopped(self, holder: Holder) -> None:
         _worker.info("worker %s has stopped", holder.name)
+
+
+def _names(lease: Lease | None) -> tuple[str, str]:
+    """Return the task and the key of a call of which only the lease is known."""
+    if lease is None:
+        return "something", "no call that is known"
+    try:
+        task = unpack(lease.payload).task
+    except Undecodable:
+        task = "?"
+    return _plain(task), _plain(lease.key)
 
 
 def _plain(text: str) -> str:

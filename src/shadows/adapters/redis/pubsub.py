@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import math
+from contextvars import Context
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -40,7 +41,8 @@ class Listener:
     _reader: asyncio.Task[None] = attrs.field(init=False)
 
     async def __aenter__(self) -> Self:
-        self._reader = asyncio.create_task(self._read_forever(), name="shadows-events")
+        # It reads for all who listen, so it must not pass for a task that a body has left behind.
+        self._reader = asyncio.create_task(self._read_forever(), name="shadows-events", context=Context())
         return self
 
     async def __aexit__(
