@@ -23,6 +23,7 @@ from shadows import tasks
 from shadows.agenda import Agenda
 from shadows.core.disposition import Disposition
 from shadows.core.lifecycle import ExecutionState
+from shadows.core.strikes import Strike
 from shadows.current import CurrentExecution, CurrentShadow, CurrentWorker
 from shadows.dependencies.context import TaskKey, TaskLogger
 from shadows.dependencies.cron import Cron
@@ -59,6 +60,7 @@ from shadows.execution import Execution, TaskCall
 from shadows.ports.broker import Cancellation
 from shadows.shadow import Shadow
 from shadows.snapshot import RunningExecution, Snapshot, WorkerInfo
+from shadows.strike_list import StrikeList
 from shadows.worker import Worker
 
 __version__ = "0.1.0.dev0"
@@ -66,6 +68,7 @@ __version__ = "0.1.0.dev0"
 __all__ = [  # noqa: RUF022 - grouped as a newcomer meets them
     # the front doors
     "Shadow",
+    "StrikeList",
     "Worker",
     "Agenda",
     # what they return
@@ -76,6 +79,7 @@ __all__ = [  # noqa: RUF022 - grouped as a newcomer meets them
     "ExecutionState",
     "RunningExecution",
     "Snapshot",
+    "Strike",
     "TaskCall",
     "WorkerInfo",
     # what tasks declare

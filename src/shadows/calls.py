@@ -30,6 +30,7 @@ type When = datetime | timedelta | None
 _DISPOSITIONS = {
     Placed.SCHEDULED: Disposition.SCHEDULED,
     Placed.ALREADY: Disposition.ALREADY_SCHEDULED,
+    Placed.STRUCK: Disposition.STRUCK,
     Placed.BROKEN: Disposition.FAILED,
 }
 

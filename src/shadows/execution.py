@@ -15,7 +15,7 @@ from shadows.core.holder import name_of
 from shadows.core.lifecycle import ExecutionState
 from shadows.core.scheduling import instant
 from shadows.dependencies.progress import ExecutionProgress, Ways
-from shadows.errors import ConfigurationError, ResultUnavailable, TaskFailed
+from shadows.errors import ConfigurationError, ExecutionCancelled, ResultUnavailable, TaskFailed
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
@@ -91,6 +91,10 @@ class Execution[R]:
     _run: str | None = attrs.field(repr=False, kw_only=True, alias="run")
     _access: Access = attrs.field(repr=False, kw_only=True, alias="access")
 
+    def __attrs_post_init__(self) -> None:
+        if self.disposition is Disposition.STRUCK:
+            self.state, self.error = ExecutionState.CANCELLED, "strike"
+
     @property
     def progress(self) -> ExecutionProgress:
         """How far it is, as of the last ``sync()``.  Inside of the task itself, what it has reported."""
@@ -101,7 +105,9 @@ class Execution[R]:
         return self._progress
 
     async def sync(self) -> None:
-        """Bring ``state``, ``progress`` and what goes with them up to date."""
+        """Bring ``state``, ``progress`` and what goes with them up to date; a struck call was never placed."""
+        if self.disposition is Disposition.STRUCK:
+            return
         progress = await self._look()
         if self._tell is None:
             self.progress.take(progress)
@@ -120,12 +126,14 @@ class Execution[R]:
         Raises:
             TimeoutError: it has not ended by then.
             ConfigurationError: the timeout or the deadline cannot be one.
-            ExecutionCancelled: it was cancelled, or another request took its key.
+            ExecutionCancelled: it was cancelled or struck, or another request took its key.
             ResultUnavailable: nothing is kept of it: the shadow has ``execution_ttl=0``, or the record has
                 expired.
             Exception: what the task raised; TaskFailed where that cannot be rebuilt here, or where no body ever
                 returned or raised: a dead letter.
         """
+        if self.disposition is Disposition.STRUCK:
+            raise ExecutionCancelled(self.key, "strike")
         if not self._access.keeps_records:
             msg = f"the result of {self.key!r} is not kept: this shadow has execution_ttl=0"
             raise ResultUnavailable(msg)
@@ -155,6 +163,11 @@ class Execution[R]:
         Args:
             ready: set as soon as nothing can be missed any more.
         """
+        if self.disposition is Disposition.STRUCK:
+            if ready is not None:
+                ready.set()
+            yield self._event()
+            return
         seen: tuple[object, ...] = ()
         async with aclosing(self._access.watcher.moments(self.key, self._run)) as moments:
             while True:

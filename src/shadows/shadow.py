@@ -2,30 +2,25 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self, overload
 
-import attrs
-
 from shadows.adapters.clock import SystemClock
 from shadows.adapters.codecs.cloudpickle import CloudpickleCodec
-from shadows.adapters.open import Connection, open_backend
+from shadows.adapters.open import Connection
 from shadows.calls import Calls, When
 from shadows.core.holder import name_of
 from shadows.core.names import task_key
 from shadows.core.scheduling import instant, milliseconds
 from shadows.core.settings import shadow_options
+from shadows.core.strikes import Comparison, Conditions, Strike
 from shadows.dependencies.registry import Registry, collection
-from shadows.engine.add import Producer
-from shadows.engine.outcomes import Outcomes
-from shadows.engine.watch import Watcher
-from shadows.execution import Access, Execution, TaskCall
-from shadows.ports.backend import Terms
-from shadows.ports.broker import BATCH, Cancellation, OnLive
+from shadows.execution import Execution, TaskCall
+from shadows.opened import Opened
+from shadows.ports.broker import Cancellation, OnLive
 from shadows.snapshot import Snapshot, WorkerInfo, taken
 from shadows.tasks import standard_tasks
 
@@ -38,17 +33,6 @@ if TYPE_CHECKING:
     from shadows.ports.backend import Backend
     from shadows.ports.clock import Clock
     from shadows.ports.codec import Codec
-
-
-@attrs.define
-class _Open:
-    """What exists while a shadow is entered."""
-
-    backend: Backend
-    producer: Producer
-    access: Access
-    loop: asyncio.AbstractEventLoop
-    pid: int
 
 
 class Shadow:
@@ -114,7 +98,7 @@ class Shadow:
         self._codecs: dict[str, Codec] = {codec.id: codec}
         self._registry = Registry.offering(standard_tasks)
         self._calls = Calls(self._registry, self._options, codec, self._codecs, clock or SystemClock(), allow_unknown)
-        self._open: _Open | None = None
+        self._open: Opened | None = None
 
     @property
     def name(self) -> str:
@@ -143,19 +127,7 @@ class Shadow:
         if self._open is not None:
             msg = f"{self!r} is entered already; use one Shadow for each context"
             raise RuntimeError(msg)
-        terms = Terms(
-            execution_ttl=milliseconds(self.execution_ttl),
-            dead_letter_ttl=milliseconds(self._options.dead_letter_ttl),
-            unknown_task_ttl=milliseconds(self._options.unknown_task_ttl),
-        )
-        backend = open_backend(self._connection, terms)
-        await backend.__aenter__()
-        deadline = self._options.add_deadline.total_seconds()
-        outcomes = Outcomes(self._calls.codec, self._codecs, self._options.max_result)
-        watcher = Watcher(backend.broker, backend.event_bus, deadline)
-        loop = asyncio.get_running_loop()
-        access = Access(watcher, outcomes, self._calls.clock, loop, keeps_records=terms.execution_ttl > 0)
-        self._open = _Open(backend, Producer(backend.broker, deadline), access, loop, os.getpid())
+        self._open = await Opened.open(self._connection, self._calls)
         return self
 
     async def __aexit__(
@@ -163,8 +135,7 @@ class Shadow:
     ) -> None:
         opened, self._open = self._open, None
         if opened is not None:
-            await opened.producer.close()
-            await opened.backend.__aexit__(kind, error, trace)
+            await opened.close(kind, error, trace)
 
     # Tasks
 
@@ -279,11 +250,11 @@ class Shadow:
         Returns:
             the executions, in the order of the calls.
         """
-        return await self._place_many(calls, chunk_size, OnLive.KEEP)
+        return await self.opened().place_many(calls, chunk_size, OnLive.KEEP)
 
     async def replace_many(self, calls: Iterable[TaskCall], chunk_size: int = 1000) -> list[Execution[Any]]:
         """Like ``add_many``, but each call takes the place of a waiting one with its key."""
-        return await self._place_many(calls, chunk_size, OnLive.REPLACE)
+        return await self.opened().place_many(calls, chunk_size, OnLive.REPLACE)
 
     async def cancel(self, key: str) -> Cancellation:
         """Cancel the live run of this key, wherever it is; a running body gets ``asyncio.CancelledError``.
@@ -292,29 +263,86 @@ class Shadow:
             CANCELLED: it was waiting, and will never start.  REQUESTED: it is running.  NOT_LIVE: there is
                 none.
         """
-        return await self._ready().backend.broker.cancel(task_key(key))
+        return await self.opened().backend.broker.cancel(task_key(key))
 
     async def clear(self) -> int:
         """Cancel every waiting call and return how many there were; running ones go on."""
-        return await self._ready().backend.broker.clear()
+        return await self.opened().backend.broker.clear()
+
+    # Strikes
+
+    async def strike(
+        self,
+        function: Callable[..., Any] | str | None = None,
+        parameter: str | None = None,
+        operator: Comparison = "==",
+        value: object = None,
+        *,
+        where: Conditions | None = None,
+        until: datetime | timedelta | None = None,
+        reason: str | None = None,
+        hold: bool = False,
+    ) -> None:
+        """Stop calls without a deploy: of a task, of any task by an argument, or both.
+
+        New calls are not placed (their disposition is STRUCK), waiting ones end cancelled when they come due.
+
+        Args:
+            function: a task, or the name of one, known here or not; None is every task.
+            parameter: whose argument is compared, however it was passed.
+            operator: ``==``, ``!=``, ``<``, ``<=``, ``>``, ``>=``, or ``between`` with a pair of bounds.
+            value: what it is compared with.
+            where: several conditions, all of which must hold: ``{"amount": (">", 1000), "country": ("==", "NL")}``.
+            until: when it ends by itself, by the server's clock.
+            reason: for people, in the list of strikes and in logs.
+            hold: keep waiting calls until the strike is restored, instead of dropping them.
+        """
+        striker = self.opened().striker
+        asked = striker.asked(function, parameter, operator, value, where, reason=reason, hold=hold)
+        await striker.strike(asked, until)
+
+    async def restore(
+        self,
+        function: Callable[..., Any] | str | None = None,
+        parameter: str | None = None,
+        operator: Comparison = "==",
+        value: object = None,
+        *,
+        where: Conditions | None = None,
+        pace: timedelta | None = None,
+    ) -> bool:
+        """Lift exactly the strike with this task, parameter, operator and value; tell whether it was in force.
+
+        What it held is let go in the order in which it came, ``pace`` apart.
+        """
+        striker = self.opened().striker
+        return await striker.restore(striker.asked(function, parameter, operator, value, where), pace)
+
+    async def strikes(self) -> list[Strike]:
+        """Return the strikes in force, oldest first."""
+        return await self.opened().striker.load()
+
+    async def wait_for_strikes_loaded(self) -> None:
+        """Read the strikes now.  Nothing needs it: whatever is placed or claimed is judged by the server's own list."""
+        await self.strikes()
 
     # Looking
 
     async def get_execution(self, key: str) -> Execution[Any] | None:
         """Return a handle on the key's run, live or ended; None if nothing is kept of it."""
-        opened = self._ready()
+        opened = self.opened()
         return await self._calls.kept(task_key(key), opened.backend.broker, opened.access)
 
     async def snapshot(self, limit: int = 1000) -> Snapshot:
         """Look at the shadow: exact numbers, and up to ``limit`` of its calls."""
-        opened = self._ready()
+        opened = self.opened()
         survey = await opened.backend.broker.survey(limit)
         executions = [(record, self._calls.found(record, opened.access)) for record in survey.records]
         return taken(survey, executions, await self.workers())
 
     async def workers(self) -> list[WorkerInfo]:
         """Return the workers that are here."""
-        roster = await self._ready().backend.presence.roster(horizon=self.horizon_of_presence)
+        roster = await self.opened().backend.presence.roster(horizon=self.horizon_of_presence)
         return [WorkerInfo(name_of(one.holder), instant(one.last_seen), one.tasks, one.holder) for one in roster]
 
     async def task_workers(self, name: str) -> list[WorkerInfo]:
@@ -327,7 +355,7 @@ class Shadow:
         Raises:
             ConfigurationError: there is no server behind ``memory://``.
         """
-        return self._ready().backend.client()
+        return self.opened().backend.client()
 
     # For the worker, which is the other front door
 
@@ -353,47 +381,25 @@ class Shadow:
 
     def handles(self) -> Callable[[Running], Execution[Any]]:
         """Return what makes handles on runs while their bodies run, on the loop or in a thread."""
-        return partial(self._calls.running, access=self._ready().access)
+        return partial(self._calls.running, access=self.opened().access)
 
     def backend(self) -> Backend:
-        """Return what this shadow is connected to; raise RuntimeError outside of its context."""
-        return self._ready().backend
+        """Return what this shadow is connected to."""
+        return self.opened().backend
 
-    def outcomes(self) -> Outcomes:
-        """Return how results are written and read."""
-        return self._ready().access.outcomes
-
-    # Inside
-
-    def _ready(self) -> _Open:
-        opened = self._open
-        if opened is None:
+    def opened(self) -> Opened:
+        """Return what exists while it is entered; raise RuntimeError outside of its context."""
+        if self._open is None:
             msg = f"{self!r} is not open; use it inside of: async with Shadow(...) as shadows"
             raise RuntimeError(msg)
-        if opened.pid != os.getpid():
-            msg = f"{self!r} was opened by the process {opened.pid}; open one of its own in each forked process"
-            raise RuntimeError(msg)
-        if opened.loop is not asyncio.get_running_loop():
-            msg = f"{self!r} was opened in another event loop; open one of its own in each loop"
-            raise RuntimeError(msg)
-        return opened
+        return self._open.here(self)
+
+    # Inside
 
     def _placer(
         self, function: Callable[..., Any] | str, when: When, key: str | None, on_live: OnLive
     ) -> Callable[..., Coroutine[Any, Any, Execution[Any]]]:
         def place(*args: Any, **kwargs: Any) -> Coroutine[Any, Any, Execution[Any]]:
-            return self._place(self._calls.make(function, when, key, args, kwargs), on_live)
+            return self.opened().place(self._calls.make(function, when, key, args, kwargs), on_live)
 
         return place
-
-    async def _place(self, call: TaskCall, on_live: OnLive) -> Execution[Any]:
-        opened = self._ready()
-        placement = await opened.producer.add(self._calls.entry(call, on_live))
-        return self._calls.placed(call, placement, opened.access)
-
-    async def _place_many(self, calls: Iterable[TaskCall], chunk_size: int, on_live: OnLive) -> list[Execution[Any]]:
-        opened, calls = self._ready(), list(calls)
-        entries = [self._calls.entry(call, on_live) for call in calls]
-        placements = await opened.producer.add_many(entries, chunk_size=max(chunk_size, BATCH))
-        pairs = zip(calls, placements, strict=True)
-        return [self._calls.placed(call, placement, opened.access) for call, placement in pairs]

@@ -306,8 +306,8 @@ class Worker:
             counts = (await entered.backend.broker.survey(0)).counts
         except BrokerUnavailable:
             return
-        if counts.unknown or counts.dead:
-            self._observer.left(counts.unknown, counts.dead)
+        if counts.unknown or counts.dead or counts.parked:
+            self._observer.left(counts.unknown, counts.dead, counts.parked)
 
     def _make_loop(self, entered: _Entered, ballast: Ballast, may_run: Callable[[str, str], bool] | None) -> Loop:
         def exhausted() -> None:
@@ -318,13 +318,14 @@ class Worker:
         runner = Runner(
             self._tasks.plans,
             shadow.codecs,
-            shadow.outcomes(),
+            shadow.opened().access.outcomes,
             entered.elsewhere,
             observer,
             entered.workplace,
             self._tasks.fallback,
             exhausted=exhausted,
         )
+        runner.strikes = shadow.opened().striker.strikes
         if may_run is not None:
             runner.counts = may_run
         leftovers = Leftovers(entered.workplace, self._options.leftover_tasks, observer)
@@ -351,7 +352,7 @@ class Worker:
 
     def _make_seeder(self, entered: _Entered) -> Seeder:
         automatic: Mapping[str, Plan] = self._tasks.plans if self._options.schedule_automatic_tasks else {}
-        return Seeder(automatic, self._shadow.outcomes().codec, entered.backend.broker, self._observer)
+        return Seeder(automatic, self._shadow.opened().access.outcomes.codec, entered.backend.broker, self._observer)
 
     async def _attend(self, entered: _Entered, loop: Loop) -> None:
         """Check in, and again whenever presence has forgotten us."""

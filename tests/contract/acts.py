@@ -53,9 +53,10 @@ def instead(
     return Entry(made.key, made.payload, made.due, made.run, OnLive.REPLACE)
 
 
-async def place(broker: Broker, *entries: Entry, repeated: bool = False) -> list[Placed]:
+async def place(broker: Broker, *entries: Entry, repeated: bool = False, strikes: str = "") -> list[Placed]:
     """Schedule the entries and return the words of the answers."""
-    return [placement.placed for placement in await broker.schedule(entries, repeated=repeated)]
+    placements = await broker.schedule(entries, repeated=repeated, strikes=strikes)
+    return [placement.placed for placement in placements]
 
 
 async def claim(broker: Broker, who: Holder, limit: int = 10, **order: Any) -> Claim:

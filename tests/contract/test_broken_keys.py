@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import attrs
 import pytest
 
 from shadows.core.scheduling import AT_ONCE, Due
@@ -12,6 +13,7 @@ from shadows.core.verdict import Occurrence, completed
 from shadows.errors import BrokenKey
 from shadows.ports.broker import Order, Part
 from shadows.ports.seeding import Seed
+from shadows.ports.strike_log import Instruction, StrikesMoved
 from tests.contract.acts import (
     LEASE,
     back,
@@ -36,12 +38,13 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from shadows.core.holder import Holder
-    from shadows.ports.broker import Lease
+    from shadows.ports.broker import Entry, Lease, Placed
     from tests.contract.harness import ServerHarness
 
 BIG = b"x" * 65
 SEEDED = ("seeded", "ended", "running", "chained", "new")
 FOLLOWED = completed("task", b"result", follow=Occurrence(BIG, AT_ONCE))
+STRIKE = Instruction("one", b"strike")
 
 
 def overwrite(real: ServerHarness, suffix: str) -> None:
@@ -88,7 +91,6 @@ class Scene:
         """Bring every kind of record into being."""
         broker = self.broker
         await self.real.backend.presence.check_in(self.who, ["task"], horizon=10_000)
-        await self.real.backend.strike_log.append(b"strike")
         await place(broker, call("lost", BIG))
         await take_one(broker, self.gone)
         await self.real.pass_time(LEASE + 1)
@@ -105,6 +107,14 @@ class Scene:
         await place(broker, call("scheduled", BIG, after=1), call("queued", BIG))
         await broker.seed([Seed("seeded", BIG, Due(after=9_000), "d1")], restart=True)
         await self.real.pass_time(1)
+        await self.real.backend.strike_log.append(STRIKE)
+
+    async def place(self, *entries: Entry, repeated: bool = False) -> list[Placed]:
+        """Place these, with the strikes that are in force."""
+        try:
+            return await place(self.broker, *entries, repeated=repeated)
+        except StrikesMoved as moved:
+            return await place(self.broker, *entries, repeated=repeated, strikes=moved.news.position)
 
     def verbs(self) -> dict[str, Callable[[], Awaitable[Any]]]:
         """Return every verb of every port, from those that look to those that change most."""
@@ -118,7 +128,7 @@ class Scene:
             "dead": lambda: broker.dead(limit=10),
             "roster": lambda: presence.roster(horizon=10_000),
             "since": log.since,
-            "append": lambda: log.append(b"strike"),
+            "append": lambda: log.append(attrs.evolve(STRIKE, name="other")),
             "check_in": lambda: presence.check_in(self.who, ["task"], horizon=10_000),
             "renew": self.renew,
             "report": lambda: broker.report(held["running"], {"more": "1"}),
@@ -127,9 +137,9 @@ class Scene:
             "patient": lambda: broker.claim(Order(self.who, 0), patience=0.01),
             "sweep": lambda: claim(broker, self.who, 10, sweep="-"),
             "known": lambda: claim(broker, self.who, 10, known=()),
-            "add": lambda: place(broker, *(call(key, BIG, run="new") for key in ["new", *held, "scheduled"])),
-            "again": lambda: place(broker, call("ended", run="new"), repeated=True),
-            "replace": lambda: place(broker, *(instead(key, BIG, after=9) for key in ["queued", "ended", "running"])),
+            "add": lambda: self.place(*(call(key, BIG, run="new") for key in ["new", *held, "scheduled"])),
+            "again": lambda: self.place(call("ended", run="new"), repeated=True),
+            "replace": lambda: self.place(*(instead(key, BIG, after=9) for key in ["queued", "ended", "running"])),
             "settle": lambda: broker.settle(self.who, self.outcomes()),
             "seed": lambda: broker.seed([Seed(key, BIG, AT_ONCE, "d2") for key in SEEDED], restart=True),
             "cancel": lambda: broker.cancel("scheduled"),
@@ -187,8 +197,7 @@ async def test_whatever_lies_at_one_of_our_keys_no_verb_breaks(real: ServerHarne
         *((verb, "!dead") for verb in ("bury", "dead")),
         ("roster", "workers"),
         ("check_in", "workers"),
-        ("since", "strikes"),
-        ("append", "strikes"),
+        *((verb, "strikes") for verb in ("append", "since", "schedule", "claim", "turn")),
     ],
 )
 async def test_a_verb_that_cannot_do_without_a_key_names_it(real: ServerHarness, suffix: str, verb: str) -> None:
@@ -198,7 +207,7 @@ async def test_a_verb_that_cannot_do_without_a_key_names_it(real: ServerHarness,
     presence, log = real.backend.presence, real.backend.strike_log
     lease = scene.leases["running"]
     asks: dict[str, Callable[[], Awaitable[Any]]] = {
-        "schedule": lambda: place(scene.broker, call("new")),
+        "schedule": lambda: scene.place(call("new")),
         "seed": lambda: scene.broker.seed([Seed("new", BIG, AT_ONCE, "d1")], restart=False),
         "claim": lambda: claim(scene.broker, scene.who),
         "settle": lambda: settle(scene.broker, scene.who, lease, done()),
@@ -211,7 +220,7 @@ async def test_a_verb_that_cannot_do_without_a_key_names_it(real: ServerHarness,
         "roster": lambda: presence.roster(horizon=10_000),
         "check_in": lambda: presence.check_in(scene.who, ["task"], horizon=10_000),
         "since": log.since,
-        "append": lambda: log.append(b"strike"),
+        "append": lambda: log.append(attrs.evolve(STRIKE, name="other")),
     }
     overwrite(real, suffix)
     before = real.dump()

@@ -13,6 +13,7 @@ from shadows.adapters.redis.driver import NoScript
 from shadows.core import verdict
 from shadows.errors import BrokerFull, BrokerUnavailable, NotAllowed
 from shadows.ports.broker import Lease, Order, Part
+from shadows.ports.strike_log import Instruction
 from tests.contract.acts import call, claim, done, instead, keys, look, place, retry, settle, take, take_one, worker
 from tests.contract.harness import ServerHarness
 
@@ -334,7 +335,7 @@ async def test_a_server_that_takes_no_writes_is_unavailable(spoilt: ServerHarnes
         "turn": lambda: broker.turn([(lease, retry(lease))], Order(who, 10)),
         "cancel": lambda: broker.cancel("b"),
         "report": lambda: broker.report(lease, {"done": "half"}),
-        "append": lambda: spoilt.backend.strike_log.append(b"strike"),
+        "append": lambda: spoilt.backend.strike_log.append(Instruction("one", b"strike")),
         "check_in": lambda: spoilt.backend.presence.check_in(who, ["task"], horizon=1_000),
     }
     refused = set[str]()

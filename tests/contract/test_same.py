@@ -27,6 +27,7 @@ from shadows.core.verdict import Occurrence
 from shadows.ports.backend import Terms
 from shadows.ports.broker import Claim, Entry, Lease, OnLive, Order, Part, Record
 from shadows.ports.seeding import Seed
+from shadows.ports.strike_log import Instruction, News, StrikesMoved
 from tests.contract.harness import MemoryHarness, ServerHarness
 
 type Draw = Callable[[st.SearchStrategy[Any]], Any]
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 
     from shadows.core.verdict import Verdict
     from shadows.ports.broker import Broker
+    from tests.contract.harness import Harness
     from tests.servers import Servers
 
 HISTORIES = int(os.environ.get("HISTORIES", "60"))
@@ -56,8 +58,11 @@ keys = st.sampled_from(KEYS)
 holders = st.sampled_from(HOLDERS)
 payloads = st.one_of(st.binary(max_size=4), st.sampled_from([b"x" * 64, b"y" * 65, b"\0" * 300]))
 dues = st.sampled_from([AT_ONCE, AT_ONCE, Due(after=10_000), Due(after=60_000), Due(at=0), Due(at=25_000)])
-entries = st.builds(Entry, keys, payloads, dues, st.sampled_from(RUNS), st.sampled_from(OnLive))
-kinds = st.sampled_from(["completed", "failed", "cancelled", "last", "again", "again", "back", "unknown", "dead"])
+struck = st.sampled_from([False, False, False, True])
+entries = st.builds(Entry, keys, payloads, dues, st.sampled_from(RUNS), st.sampled_from(OnLive), struck)
+kinds = st.sampled_from(
+    ["completed", "failed", "cancelled", "last", "again", "again", "back", "unknown", "dead", "hold", "hold"]
+)
 follows = st.one_of(st.none(), st.none(), st.builds(Occurrence, payloads, dues, st.sampled_from(["", "d1", "d2"])))
 definitions = st.sampled_from(["d1", "d2", "d3"])
 seeds = st.builds(Seed, keys, payloads, dues, definitions)
@@ -69,9 +74,12 @@ three_outcomes = st.lists(outcomes, min_size=3, max_size=3)
 
 limits = st.integers(0, 4)
 sweeps = st.sampled_from(["", "-"])
+NAMES = "stu"
+names = st.sampled_from(NAMES)
 STEPS_OF_A_HISTORY = [
     *["schedule", "start", "start", "claim", "redeliver", "recover", "settle", "settle", "settle", "turn", "turn"],
     *["renew", "report", "cancel", "cancel", "clear", "seed", "seed", "pass_time", "check_in", "check_out"],
+    *["strike", "restore"],
 ]
 
 
@@ -84,8 +92,11 @@ class Pair:
     model: Lease
 
 
-def outcome(lease: Lease, kind: str, body: bytes, due: Due, reason: str, follow: Occurrence | None) -> Verdict:
-    """Return what has become of a lease."""
+def outcome(
+    lease: Lease, kind: str, body: bytes, due: Due, reason: str, follow: Occurrence | None, *, read: str = ""
+) -> Verdict:
+    """Return what has become of a lease; ``read`` is up to where this side has read the strikes."""
+    strike = NAMES[len(body) % len(NAMES)]
     made: dict[str, Callable[[], Verdict]] = {
         "last": lambda: verdict.completed("task", body, last=True),
         "completed": lambda: verdict.completed("task", body, reason=reason, follow=follow),
@@ -93,6 +104,7 @@ def outcome(lease: Lease, kind: str, body: bytes, due: Due, reason: str, follow:
         "cancelled": lambda: verdict.cancelled("task", reason=reason or "cancelled", follow=follow),
         "again": lambda: verdict.again(body, attempt=lease.attempt + 1, due=due),
         "back": lambda: verdict.handed_back(lease.payload, attempt=lease.attempt),
+        "hold": lambda: verdict.held(body, attempt=lease.attempt, strike=strike, strikes=read, due=lease.due),
         "unknown": lambda: verdict.unknown(lease.payload, attempt=lease.attempt),
         "dead": lambda: verdict.dead(body, attempt=lease.attempt, reason="undecodable"),
     }
@@ -126,6 +138,7 @@ class SameAnswers(RuleBasedStateMachine):
         self.runs: dict[str, list[str]] = {key: [] for key in self.keys}
         self.pairs: list[Pair] = []
         self.left: set[Holder] = set()
+        self.read = ("", "")
         self.opened = True
         self.ran["histories"] += 1
 
@@ -155,9 +168,51 @@ class SameAnswers(RuleBasedStateMachine):
         getattr(self, what)(data.draw)
 
     def schedule(self, draw: Draw) -> None:
-        drawn = draw(st.lists(entries, min_size=1, max_size=4))
+        drawn = draw(st.lists(entries, max_size=4))
         batch = [attrs.evolve(entry, due=self.dated(entry.due)) for entry in drawn]
-        self.same("schedule", batch, repeated=draw(st.booleans()))
+        self.place(batch, repeated=draw(st.booleans()), read=draw(st.booleans()))
+
+    def place(self, batch: list[Entry], *, repeated: bool = False, read: bool = True) -> None:
+        """Place these, unless the strikes have moved since somebody read them."""
+        if read:
+            self.news(*(self.wait(side.backend.strike_log.since(self.read[i])) for i, side in enumerate(self.sides)))
+        answers: list[Any] = []
+        for side, position in zip(self.sides, self.read, strict=True):
+            try:
+                answers.append(self.wait(side.broker.schedule(batch, repeated=repeated, strikes=position)))
+            except StrikesMoved as moved:
+                self.ran["moved"] += 1
+                answers.append((moved.news.instructions, moved.news.anew, moved.partly))
+        assert answers[0] == answers[1]
+
+    @property
+    def sides(self) -> tuple[Harness, Harness]:
+        return self.server, self.model
+
+    def strike(self, draw: Draw) -> None:
+        until = draw(st.sampled_from([None, None, Due(after=5_000), Due(at=self.began + 25_000)]))
+        strike = Instruction(draw(names), draw(st.binary(min_size=1, max_size=3)), until, draw(st.booleans()))
+        self.instruct(strike, ours=draw(st.booleans()))
+
+    def restore(self, draw: Draw) -> None:
+        self.instruct(Instruction(draw(names)), ours=draw(st.booleans()), pace=draw(st.sampled_from([0, 0, 5_000])))
+
+    def instruct(self, instruction: Instruction, *, ours: bool, pace: int = 0) -> None:
+        real, model = (
+            self.wait(side.backend.strike_log.append(instruction, position=self.read[i], pace=pace))
+            for i, side in enumerate(self.sides)
+        )
+        assert real.found is model.found
+        self.ran["restored"] += real.found and not instruction.strike
+        self.ran["held"] += self.wait(self.model.broker.survey(0)).counts.parked > 0
+        self.news(real.news, model.news, remember=ours)
+
+    def news(self, real: News | None, model: News | None, *, remember: bool = True) -> None:
+        """Compare what is new; the positions are each side's own."""
+        assert (real is None) == (model is None)
+        if real is not None and model is not None:
+            assert (real.instructions, real.anew) == (model.instructions, model.anew)
+            self.read = (real.position, model.position) if remember else self.read
 
     def dated(self, due: Due) -> Due:
         """Instants count from the beginning of the history."""
@@ -170,12 +225,13 @@ class SameAnswers(RuleBasedStateMachine):
 
     def claim(self, draw: Draw) -> None:
         order = Order(draw(self.holders), draw(limits), draw(st.sampled_from([1, 2, 5])), draw(sweeps))
-        self.compare(order.holder, *self.both("claim", order))
+        orders = [attrs.evolve(order, strikes=position) for position in self.read]
+        self.compare(order.holder, *self.both("claim", orders[0], model=(orders[1],)))
 
     def start(self, draw: Draw) -> None:
         """Place and claim in one go: without this, most histories hold few leases."""
         batch = [attrs.evolve(entry, due=AT_ONCE) for entry in draw(st.lists(entries, min_size=1, max_size=3))]
-        self.same("schedule", batch)
+        self.place(batch)
         order = Order(draw(self.holders), 4)
         self.compare(order.holder, *self.both("claim", order))
 
@@ -206,7 +262,8 @@ class SameAnswers(RuleBasedStateMachine):
         held = self.some(draw)
         real, model = self.batch(held, draw(three_outcomes))
         order = Order(held[0].holder if held else draw(self.holders), draw(limits), sweep=draw(sweeps))
-        (settled, claimed), (expected, wanted) = self.both("turn", real, order, model=(model, order))
+        orders = [attrs.evolve(order, strikes=position) for position in self.read]
+        (settled, claimed), (expected, wanted) = self.both("turn", real, orders[0], model=(model, orders[1]))
         assert settled == expected
         self.ran.update(word.value for word in settled)
         self.compare(order.holder, claimed, wanted)
@@ -253,8 +310,10 @@ class SameAnswers(RuleBasedStateMachine):
 
     def batch(self, held: list[Pair], how: list[Any]) -> tuple[list[Any], list[Any]]:
         how = [(*what, follow and attrs.evolve(follow, due=self.dated(follow.due))) for *what, follow in how]
-        real = [(pair.real, outcome(pair.real, *what)) for pair, what in zip(held, how, strict=False)]
-        return real, [(pair.model, outcome(pair.model, *what)) for pair, what in zip(held, how, strict=False)]
+        pairs = [*zip(held, how, strict=False)]
+        self.ran.update(what[0] for what in how)
+        real = [(pair.real, outcome(pair.real, *what, read=self.read[0])) for pair, what in pairs]
+        return real, [(pair.model, outcome(pair.model, *what, read=self.read[1])) for pair, what in pairs]
 
     def some(self, draw: Draw) -> list[Pair]:
         """Draw up to three leases, newer ones rather than older ones, perhaps one of them twice."""
@@ -269,6 +328,7 @@ class SameAnswers(RuleBasedStateMachine):
         assert (real.due_in, real.more, real.left) == (model.due_in, model.more, model.left)
         assert real.sweep in {"", "-"} or real.sweep[0] != model.sweep  # cursors are each side's own
         assert real.enrolled == model.enrolled
+        self.news(real.strikes, model.strikes)
         if holder not in self.left:  # who has checked out is told nothing of what was asked before
             assert self.current(real) == self.current(model)
         self.ran["redelivered"] += any(lease.deliveries > 1 for lease in real.leases)
@@ -355,6 +415,7 @@ MUST_HAPPEN = {
     *STEPS_OF_A_HISTORY, "redelivered",
     "seed seeded", "seed live", "seed changed", "seed older", "seed cancelled", "past",
     "settled", "superseded", "buried", "cancelled", "requested", "not_live",
+    "moved", "restored", "held",
 }  # fmt: skip
 
 

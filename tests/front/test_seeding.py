@@ -290,7 +290,7 @@ async def test_somebody_in_a_hurry_is_answered_at_once(shadows: Shadow) -> None:
             assert not restart
             looked.set()
 
-    codec = shadows.outcomes().codec
+    codec = shadows.opened().access.outcomes.codec
     seeder = Looking({}, codec, shadows.backend().broker, LogObserver("shop"))
     going = asyncio.create_task(seeder.go_on(_never))
     seeder.hurry()

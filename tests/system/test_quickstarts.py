@@ -295,7 +295,7 @@ async def test_the_documented_keys_exist_with_their_types(real_place: str, shado
 
         await shadow.add(index, when=timedelta(hours=1), key="tomorrow")("x" * 100)
         await shadow.add(index)("now")
-        await shadow.backend().strike_log.append(b"an instruction")
+        await shadow.strike("something else")
         assert await kind("stream") == "stream"
         assert await kind("queue") == "zset"
         assert await kind("tomorrow") == "hash"

@@ -1,17 +1,23 @@
 from __future__ import annotations
 
 import asyncio
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
+from shadows.adapters.observers.log import LogObserver
 from shadows.engine import add
 from shadows.engine.add import Producer
+from shadows.engine.strikes import Strikes
 from shadows.errors import BrokenKey, BrokerFull, BrokerUnavailable, OutcomeUnknown
-from shadows.ports.broker import Broker, Placed, Placement
+from shadows.execution import TaskCall
+from shadows.ports.broker import Broker, Entry, Placed, Placement
 from tests.contract.acts import call
 from tests.front.acts import comes_true
 from tests.unit.trouble import Trouble
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 LOST = BrokerUnavailable("the reply was lost")
 NEVER_SENT = BrokerUnavailable("nobody is there", sent=False)
@@ -23,7 +29,18 @@ def trouble() -> Trouble:
 
 
 def producer(trouble: Trouble, deadline: float = 5.0) -> Producer:
-    return Producer(cast("Broker", trouble), deadline)
+    return Producer(cast("Broker", trouble), deadline, Strikes({}, {}, LogObserver("house")))
+
+
+def given(key: str) -> tuple[Entry, TaskCall]:
+    """Return what the producer takes to place a call of no matter what."""
+    return call(key), TaskCall("task", (), {}, None, key, None, b"payload", named=True)
+
+
+def many(keys: Iterable[str]) -> tuple[list[Entry], list[TaskCall]]:
+    """Return what it takes to place many."""
+    pairs = [given(key) for key in keys]
+    return [entry for entry, _ in pairs], [called for _, called in pairs]
 
 
 def sizes(trouble: Trouble) -> list[int]:
@@ -34,8 +51,8 @@ def sizes(trouble: Trouble) -> list[int]:
 async def test_calls_of_one_turn_of_the_loop_travel_together(trouble: Trouble) -> None:
     """DESIGN: producers need no batches of their own for one trip to serve many."""
     sender = producer(trouble)
-    await asyncio.gather(*(sender.add(call(f"k{n}")) for n in range(5)))
-    await sender.add(call("k5"))
+    await asyncio.gather(*(sender.add(*given(f"k{n}")) for n in range(5)))
+    await sender.add(*given("k5"))
     await sender.close()
     assert sizes(trouble) == [5, 1]
 
@@ -44,9 +61,9 @@ async def test_no_trip_is_longer_than_it_may_be(trouble: Trouble, monkeypatch: p
     """INV 43: what does not fit waits for the next one; a chunk that is longer by itself goes alone."""
     monkeypatch.setattr(add, "TRIP", 4)
     sender = producer(trouble)
-    many = asyncio.create_task(sender.add_many([call(f"m{n}") for n in range(7)], chunk_size=6))
-    await asyncio.gather(*(sender.add(call(f"k{n}")) for n in range(9)))
-    assert len(await many) == 7
+    chunks = asyncio.create_task(sender.add_many(*many(f"m{n}" for n in range(7)), chunk_size=6))
+    await asyncio.gather(*(sender.add(*given(f"k{n}")) for n in range(9)))
+    assert len(await chunks) == 7
     first, *rest = sizes(trouble)
     assert (first, sum(rest)) == (6, 10)
     assert max(rest) == 4
@@ -56,7 +73,7 @@ async def test_after_a_lost_answer_the_broker_is_told_that_it_may_have_heard_bef
     """INV 37: only then; what became of the first request is the answer to the second."""
     trouble.after("schedule", LOST)
     trouble.before("schedule", NEVER_SENT)
-    placement = await producer(trouble).add(call("k"))
+    placement = await producer(trouble).add(*given("k"))
     assert placement.placed is Placed.SCHEDULED
     assert trouble.count("schedule") == 3
 
@@ -67,7 +84,7 @@ async def test_the_last_try_comes_when_the_time_is_up(trouble: Trouble) -> None:
     trouble.before("schedule", *[NEVER_SENT] * 50)
     began = loop.time()
     with pytest.raises(BrokerUnavailable) as away:
-        await producer(trouble, 0.2).add(call("k"))
+        await producer(trouble, 0.2).add(*given("k"))
     assert away.value is NEVER_SENT
     assert 0.2 <= loop.time() - began < 1
     assert trouble.count("schedule") <= 8  # it doubled its pauses meanwhile
@@ -77,9 +94,9 @@ async def test_each_request_has_a_deadline_of_its_own(trouble: Trouble) -> None:
     """One that came late is not given up with those that came early: it is placed when the broker is back."""
     sender = producer(trouble, 0.25)
     trouble.before("schedule", *[NEVER_SENT] * 50)
-    early = asyncio.create_task(sender.add(call("early")))
+    early = asyncio.create_task(sender.add(*given("early")))
     await comes_true(lambda: trouble.count("schedule") >= 3)
-    late = asyncio.create_task(sender.add(call("late")))
+    late = asyncio.create_task(sender.add(*given("late")))
     with pytest.raises(BrokerUnavailable):
         await early
     trouble._faults.clear()
@@ -92,9 +109,9 @@ async def test_only_what_was_sent_is_in_doubt(trouble: Trouble) -> None:
     sender = producer(trouble, 0.1)
     trouble.after("schedule", LOST)
     trouble.before("schedule", *[NEVER_SENT] * 50)
-    sent = asyncio.create_task(sender.add(call("sent")))
+    sent = asyncio.create_task(sender.add(*given("sent")))
     await comes_true(lambda: trouble.count("schedule") >= 1)
-    kept = asyncio.create_task(sender.add(call("kept")))
+    kept = asyncio.create_task(sender.add(*given("kept")))
     with pytest.raises(OutcomeUnknown, match="whether the calls 'sent' were placed is unknown"):
         await sent
     with pytest.raises(BrokerUnavailable):
@@ -107,7 +124,7 @@ async def test_of_many_calls_the_first_are_named(trouble: Trouble) -> None:
     trouble.after("schedule", LOST)
     trouble.before("schedule", *[NEVER_SENT] * 50)
     with pytest.raises(OutcomeUnknown, match=r"'k0', 'k1', 'k2', \.\.\. were"):
-        await producer(trouble, 0.05).add_many([call(f"k{n}") for n in range(9)], chunk_size=9)
+        await producer(trouble, 0.05).add_many(*many(f"k{n}" for n in range(9)), chunk_size=9)
 
 
 @pytest.mark.parametrize("refusal", [BrokerFull("full"), BrokenKey("broken")])
@@ -116,31 +133,31 @@ async def test_what_waiting_cannot_help_is_told_at_once(trouble: Trouble, refusa
     sender = producer(trouble)
     trouble.before("schedule", refusal)
     with pytest.raises(type(refusal)) as told:
-        await sender.add(call("k"))
+        await sender.add(*given("k"))
     assert told.value is refusal
     trouble.after("schedule", LOST)
     trouble.before("schedule", refusal)
     with pytest.raises(OutcomeUnknown) as unknown:
-        await sender.add(call("k"))
+        await sender.add(*given("k"))
     assert unknown.value.__cause__ is refusal
-    assert (await sender.add(call("k"))).placed is Placed.ALREADY
+    assert (await sender.add(*given("k"))).placed is Placed.ALREADY
 
 
 async def test_a_bug_reaches_every_caller_and_the_next_add_works(trouble: Trouble) -> None:
     """INV 33: no loop stops silently."""
     sender = producer(trouble)
     trouble.before("schedule", ValueError("a bug"))
-    heard = await asyncio.gather(*(sender.add(call(f"k{n}")) for n in range(3)), return_exceptions=True)
+    heard = await asyncio.gather(*(sender.add(*given(f"k{n}")) for n in range(3)), return_exceptions=True)
     assert [str(each) for each in heard] == ["a bug"] * 3
-    assert (await sender.add(call("k"))).placed is Placed.SCHEDULED
+    assert (await sender.add(*given("k"))).placed is Placed.SCHEDULED
 
 
 async def test_what_nobody_waits_for_any_more_is_not_sent(trouble: Trouble) -> None:
     """INV 17: an ``add`` that was given up while the broker was away does not surprise anybody later."""
     sender = producer(trouble)
     trouble.before("schedule", NEVER_SENT)
-    given_up = asyncio.create_task(sender.add(call("given up")))
-    other = asyncio.create_task(sender.add(call("other")))
+    given_up = asyncio.create_task(sender.add(*given("given up")))
+    other = asyncio.create_task(sender.add(*given("other")))
     await comes_true(lambda: trouble.count("schedule") == 1)
     given_up.cancel()
     await other
@@ -161,7 +178,7 @@ async def test_an_add_given_up_under_way_disturbs_nobody(trouble: Trouble, *, fa
         return [Placement(Placed.SCHEDULED, "")] * 2
 
     trouble.before("schedule", give_up)
-    first, second = (asyncio.create_task(sender.add(call(key))) for key in ("first", "second"))
+    first, second = (asyncio.create_task(sender.add(*given(key))) for key in ("first", "second"))
     answers = await asyncio.gather(first, second, return_exceptions=True)
     assert given_up.is_set()
     assert isinstance(answers[0], asyncio.CancelledError)
@@ -172,4 +189,4 @@ async def test_a_record_that_is_not_ours_is_an_error_of_that_key(trouble: Troubl
     """SEMANTICS: the text says what to do about it."""
     trouble.before("schedule", lambda: [Placement(Placed.BROKEN, "")])
     with pytest.raises(BrokenKey, match="the key 'k' holds a value of another type; delete it"):
-        await producer(trouble).add(call("k"))
+        await producer(trouble).add(*given("k"))

@@ -8,11 +8,14 @@ from hypothesis import strategies as st
 
 from shadows.adapters.redis import answers
 from shadows.core.lifecycle import ExecutionState
+from shadows.core.scheduling import Due
 from shadows.ports.admission import Admission, Passage
-from shadows.ports.broker import Claim, Counts, DeadLetter, Lease, Record
+from shadows.ports.broker import Claim, Counts, Lease, Record
+from shadows.ports.letters import DeadLetter
+from shadows.ports.strike_log import Instruction, News
 
-EMPTY = [-1, b"", 0, 0, 1, 1000, []]
-"""What claim answers of an empty shadow: due in, cursor, more, left, enrolled, now, inbox."""
+EMPTY = [-1, b"", 0, 0, 1, 1000, [], []]
+"""What claim answers of an empty shadow: due in, cursor, more, left, enrolled, now, inbox, news of strikes."""
 RECORD = [b"queued", b"r", b"1", b"", b"", b"", b"", b"", b"", b"", 0, 0, 0, b"", 0, b"", 0, b""]
 
 
@@ -25,7 +28,7 @@ def test_a_claim_with_leases() -> None:
     """Eight values make a lease; its key is the user's again, and it started when the script looked at the clock."""
     first = [b"%72uns:x", b"1-0", 7, b"2", b"900", 3, b"", b"payload"]
     second = [b"b", b"2-0", 8, b"1", b"950", 1, b"idle", b""]
-    found = answers.claim([1_500_000, b"(1-0", 1, 2, 0, 1000, [], *first, *second])
+    found = answers.claim([1_500_000, b"(1-0", 1, 2, 0, 1000, [], [], *first, *second])
     assert found == Claim(
         (Lease("runs:x", "1-0", 7, 2, b"payload", 3, 900, 1000), Lease("b", "2-0", 8, 1, b"", 1, 950, 1000)),
         1.5,
@@ -54,6 +57,14 @@ def test_what_became_of_calls_at_their_gates() -> None:
     assert answers.admissions([]) == []
 
 
+def test_a_claim_with_news_of_strikes() -> None:
+    """What a stranger wrote into the log is passed over, and so is what a later release adds."""
+    written = [b"1 one 900 1 = -\nstrike\n\xff", b"1 two - 0 - - later\n", b"\xff", b"1 short", b"1 n soon 0 - -\n"]
+    found = answers.claim([*EMPTY[:7], [b"5-0", 0, *written]], strikes="4-0")
+    told = (Instruction("one", b"strike\n\xff", Due(at=900), hold=True), Instruction("two"))
+    assert found.strikes == News("4-0", "5-0", told, anew=False)
+
+
 def test_what_is_due_now_is_due_in_no_time_and_not_never() -> None:
     """0 and "nothing is scheduled" are told apart."""
     assert answers.claim([0, *EMPTY[1:]]).due_in == 0.0
@@ -61,7 +72,7 @@ def test_what_is_due_now_is_due_in_no_time_and_not_never() -> None:
 
 def test_a_claim_tells_cancels_from_the_inbox_and_from_what_ended_its_wait() -> None:
     """What was heard comes first; a ring is an empty message, and a key may hold spaces."""
-    inbox = [*EMPTY[:6], [b"7 a b", b"", b"8 %21x"]]
+    inbox = [*EMPTY[:6], [b"7 a b", b"", b"8 %21x"], []]
     assert answers.claim(inbox).cancels == (("a b", 7), ("!x", 8))
     assert answers.claim(inbox, b"9 c").cancels == (("c", 9), ("a b", 7), ("!x", 8))
     assert answers.claim(EMPTY, b"").cancels == ()

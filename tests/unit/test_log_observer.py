@@ -128,7 +128,7 @@ def test_the_life_of_a_worker_is_told(caplog: pytest.LogCaptureFixture) -> None:
     OBSERVER.disrupted(BrokerUnavailable("redis://h/0: reset"), 2, 0.25)
     OBSERVER.recovered()
     OBSERVER.lost(LEASE)
-    OBSERVER.left(2, 1)
+    OBSERVER.left(2, 1, 3)
     OBSERVER.stopping(WHO, 4)
     OBSERVER.stopped(WHO)
     assert lines(caplog) == [
@@ -139,7 +139,7 @@ def test_the_life_of_a_worker_is_told(caplog: pytest.LogCaptureFixture) -> None:
         (
             "shadows.worker",
             "WARNING",
-            "nothing is left to do but 2 calls of tasks that nobody here knows; 1 dead letters",
+            "nothing is left to do but 2 calls of tasks that nobody here knows, 3 held at strikes; 1 dead letters",
         ),
         ("shadows.worker", "INFO", "worker w stops; 4 calls still run"),
         ("shadows.worker", "INFO", "worker w has stopped"),

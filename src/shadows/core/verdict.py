@@ -21,6 +21,8 @@ class Kind(enum.StrEnum):
     """place the next attempt, or the next occurrence"""
     BACK = "back"
     """hand back: it never started, or must start afresh; no attempt and no delivery is used up"""
+    HOLD = "hold"
+    """park it at a strike, until that is restored"""
     UNKNOWN = "unknown"
     """put back with a growing delay for a worker that knows the task; after ``unknown_task_ttl`` bury it"""
     BURY = "bury"
@@ -59,6 +61,9 @@ class Verdict:
     a worker starts anew
     """
 
+    strikes: str = ""
+    """of a hold: the position in the strike log that it was judged with"""
+
 
 def completed(
     task: str, result: bytes = b"", *, reason: str = "", follow: Occurrence | None = None, last: bool = False
@@ -89,6 +94,11 @@ def again(payload: bytes, *, attempt: int, due: Due = AT_ONCE) -> Verdict:
 def handed_back(payload: bytes, *, attempt: int) -> Verdict:
     """Give the call back at once, as if it had never been claimed."""
     return Verdict(Kind.BACK, attempt=attempt, body=payload)
+
+
+def held(payload: bytes, *, attempt: int, strike: str, strikes: str, due: int) -> Verdict:
+    """Keep it at the strike of this name; ``due`` is when it was due.  No attempt and no delivery is used up."""
+    return Verdict(Kind.HOLD, reason=strike, due=Due(at=due), attempt=attempt, body=payload, strikes=strikes)
 
 
 def unknown(payload: bytes, *, attempt: int) -> Verdict:

@@ -14,10 +14,13 @@ import attrs
 from shadows.core.backoff import FIRST, pause
 from shadows.errors import BrokenKey, BrokerFull, BrokerUnavailable, OutcomeUnknown
 from shadows.ports.broker import Placed
+from shadows.ports.strike_log import StrikesMoved
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
+    from shadows.core.strikes import Strike
+    from shadows.engine.strikes import Called, Strikes
     from shadows.ports.broker import Broker, Entry, Placement
 
 TRIP: Final = 1000
@@ -32,6 +35,8 @@ class _Request:
     """Calls that somebody wants placed, and waits for."""
 
     entries: Sequence[Entry]
+    calls: Sequence[Called]
+    """of each entry, for strikes to look at"""
     answer: asyncio.Future[list[Placement]]
     deadline: float
     """loop time until which they must be placed"""
@@ -55,19 +60,21 @@ class Producer:
     broker: Broker
     deadline: float
     """seconds in which a call must be placed"""
+    strikes: Strikes
     _waiting: list[_Request] = attrs.field(factory=list[_Request], init=False)
     _sender: asyncio.Task[None] | None = attrs.field(default=None, init=False)
 
-    async def add(self, entry: Entry) -> Placement:
-        """Place one call."""
-        (placement,) = await self._place([entry])
+    async def add(self, entry: Entry, call: Called) -> Placement:
+        """Place one call, unless it is struck."""
+        (placement,) = await self._place([entry], [call])
         return sound(entry, placement)
 
-    async def add_many(self, entries: Sequence[Entry], *, chunk_size: int) -> list[Placement]:
-        """Place many calls, ``chunk_size`` in a trip."""
+    async def add_many(self, entries: Sequence[Entry], calls: Sequence[Called], *, chunk_size: int) -> list[Placement]:
+        """Place many calls, ``chunk_size`` in a trip; each is judged alone."""
         placements: list[Placement] = []
         for start in range(0, len(entries), chunk_size):
-            placements += await self._place(entries[start : start + chunk_size])
+            chunk = slice(start, start + chunk_size)
+            placements += await self._place(entries[chunk], calls[chunk])
         return placements
 
     async def close(self) -> None:
@@ -75,9 +82,9 @@ class Producer:
         if self._sender is not None:
             await self._sender
 
-    async def _place(self, entries: Sequence[Entry]) -> list[Placement]:
+    async def _place(self, entries: Sequence[Entry], calls: Sequence[Called]) -> list[Placement]:
         loop = asyncio.get_running_loop()
-        request = _Request(entries, loop.create_future(), loop.time() + self.deadline)
+        request = _Request(entries, calls, loop.create_future(), loop.time() + self.deadline)
         self._waiting.append(request)
         if self._sender is None:
             # It works for all who add, so it must not pass for a task that a body has left behind.
@@ -88,32 +95,44 @@ class Producer:
         """Make trips until nobody waits.  While the broker is away, each request waits until its own deadline."""
         failures = 0
         while batch := self._next():
-            entries = [entry for request in batch for entry in request.entries]
             try:
-                # After a lost answer we say so, and the broker tells what became of the first request.
-                placements = iter(await self.broker.schedule(entries, repeated=any(each.sent for each in batch)))
-            except BrokerUnavailable as away:
-                if isinstance(away, BrokerFull | BrokenKey):
-                    self._fail(batch, away)
-                    continue
-                failures += 1
-                wait = pause(failures, longest=_LONGEST_PAUSE, random=random())  # noqa: S311 - jitter, no secret
+                await self._trip(batch)
+            except StrikesMoved as moved:  # judge them once more, with what is new
+                self.strikes.hear(moved.news)
                 for request in batch:
-                    request.sent = request.sent or away.sent
-                now = asyncio.get_running_loop().time()
-                self._fail([request for request in batch if request.deadline <= now], away)
-                if self._waiting:  # the first of them shall have a last try when its time is up
-                    await asyncio.sleep(min(wait, max(FIRST, self._waiting[0].deadline - now)))
+                    request.sent = request.sent or moved.partly
+            except (BrokerFull, BrokenKey) as refused:
+                self._fail(batch, refused)
+            except BrokerUnavailable as away:
+                failures += 1
+                await self._ride_out(batch, away, failures)
             except Exception as broken:  # noqa: BLE001 - each caller hears of it, and the next add tries again
                 self._fail(batch, broken)
             else:
                 failures = 0
-                del self._waiting[: len(batch)]
-                for request in batch:
-                    found = [next(placements) for _ in request.entries]
-                    if not request.answer.done():
-                        request.answer.set_result(found)
         self._sender = None
+
+    async def _trip(self, batch: Sequence[_Request]) -> None:
+        entries, struck = self._judged(batch)
+        # After a lost answer we say so, and the broker tells what became of the first request.
+        repeated = any(each.sent for each in batch)
+        answers = await self.broker.schedule(entries, repeated=repeated, strikes=self.strikes.position)
+        del self._waiting[: len(batch)]
+        self._report(entries, answers, struck)
+        placements = iter(answers)
+        for request in batch:
+            found = [next(placements) for _ in request.entries]
+            if not request.answer.done():
+                request.answer.set_result(found)
+
+    async def _ride_out(self, batch: Sequence[_Request], away: BrokerUnavailable, failures: int) -> None:
+        wait = pause(failures, longest=_LONGEST_PAUSE, random=random())  # noqa: S311 - jitter, no secret
+        for request in batch:
+            request.sent = request.sent or away.sent
+        now = asyncio.get_running_loop().time()
+        self._fail([request for request in batch if request.deadline <= now], away)
+        if self._waiting:  # the first of them shall have a last try when its time is up
+            await asyncio.sleep(min(wait, max(FIRST, self._waiting[0].deadline - now)))
 
     def _next(self) -> list[_Request]:
         """Return what goes out in the next trip; forget those that nobody waits for any more."""
@@ -126,6 +145,29 @@ class Producer:
                 break
             batch.append(request)
         return batch
+
+    def _judged(self, batch: Sequence[_Request]) -> tuple[list[Entry], Mapping[str, tuple[str, Strike]]]:
+        """Return all entries, marked where a strike forbids them, and by key the task and the strike."""
+        entries = [entry for request in batch for entry in request.entries]
+        if not self.strikes.book.strikes:
+            return entries, {}
+        struck: dict[str, tuple[str, Strike]] = {}
+        calls = [call for request in batch for call in request.calls]
+        for i, call in enumerate(calls):
+            found = self.strikes.judge(call.function_name, call.args, call.kwargs)
+            if found is not None:
+                entries[i] = attrs.evolve(entries[i], payload=b"", struck=True)
+                struck[call.key] = (call.function_name, found)
+        return entries, struck
+
+    def _report(
+        self, entries: Sequence[Entry], answers: Sequence[Placement], struck: Mapping[str, tuple[str, Strike]]
+    ) -> None:
+        if struck:
+            for entry, answer in zip(entries, answers, strict=True):
+                if answer.placed is Placed.STRUCK:
+                    task, strike = struck[entry.key]
+                    self.strikes.observer.stricken(task, entry.key, strike)
 
     def _fail(self, batch: Sequence[_Request], error: Exception) -> None:
         for request in batch:

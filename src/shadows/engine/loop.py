@@ -234,7 +234,8 @@ class Loop:
         if self._recover and self._door is None and limit > 0:
             known = (*self.held(), *(lease.token for lease, _ in (*self._ended, *self._in_flight)))
         hear = not self._listening
-        return Order(self.holder, limit, self.options.max_deliveries, sweep, self.horizon, known, hear)
+        deliveries, strikes = self.options.max_deliveries, self.runner.strikes.position
+        return Order(self.holder, limit, deliveries, sweep, self.horizon, known, hear, strikes)
 
     def _take(self, claim: Claim, order: Order) -> None:
         """Start what was claimed and remember what else the answer tells."""
@@ -245,6 +246,8 @@ class Loop:
         self.last_look = loop.time()
         self.leftovers.look(self.last_look, self.goes_on)
         self._left = claim.left
+        if claim.strikes is not None:  # first of all: the leases below are judged by it
+            self.runner.strikes.hear(claim.strikes)
         if order.known is not None and not (claim.more and len(claim.leases) == order.limit):
             self._recover = False
         if order.sweep:

@@ -9,6 +9,7 @@ import attrs
 
 from shadows.core import verdict
 from shadows.core.envelope import unpack
+from shadows.core.scheduling import Due
 from shadows.dependencies.context import current_execution
 from shadows.dependencies.dependency import TaskOutcome
 from shadows.dependencies.running import Running
@@ -16,12 +17,14 @@ from shadows.dependencies.setup import Setup
 from shadows.engine.admit import Gatekeeper, Stopped
 from shadows.engine.attempt import Attempt
 from shadows.engine.conclude import Concluder
+from shadows.engine.strikes import Strikes
 from shadows.errors import ExecutionCancelled, Undecodable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from shadows.core.envelope import Envelope
+    from shadows.core.strikes import Strike
     from shadows.core.verdict import Verdict
     from shadows.dependencies.plan import Plan
     from shadows.dependencies.running import Workplace
@@ -34,6 +37,8 @@ if TYPE_CHECKING:
 
 
 NO_TIME: Final = timedelta(0)
+STRUCK_PAUSE: Final = 1_000
+"""ms that lie between two occurrences which a strike skips, at least."""
 
 
 def _everything(key: str, task: str) -> bool:  # noqa: ARG001 - the signature of a count
@@ -60,6 +65,9 @@ class Runner:
     gatekeeper: Gatekeeper = attrs.field(init=False)
     exhausted: Callable[[], None] = _nothing
     """hears that there was not enough memory for a body"""
+    strikes: Strikes = attrs.field(
+        default=attrs.Factory(lambda self: Strikes(self.tasks, self.codecs, self.observer), takes_self=True)
+    )
     _concluder: Concluder = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -91,6 +99,9 @@ class Runner:
     async def _stops(self, attempt: Attempt, running: Running) -> Stopped | None:
         """Return what becomes of a call that does not run now, or at all; None lets it begin."""
         lease, task, plan = running.lease, running.task, running.plan
+        strike = self.strikes.judge(task, running.args, running.kwargs)
+        if strike is not None:
+            return Stopped(await self._struck(attempt, running, strike))
         if plan.gates or lease.dropped:
             stopped = await self.gatekeeper.stops(attempt, plan.gates, task, running.args, running.kwargs)
             if stopped is not None and stopped.dropped:
@@ -197,8 +208,30 @@ class Runner:
         self.observer.refused(task, lease, judged)
         return judged
 
+    async def _struck(self, attempt: Attempt, running: Running, strike: Strike) -> Verdict | None:
+        """The call ends, or, where the strike holds, waits on."""
+        lease, task = running.lease, running.task
+        if strike.hold:
+            self.observer.held(task, lease.key, strike)
+            position = self.strikes.position
+            return verdict.held(
+                lease.payload, attempt=lease.attempt, strike=strike.name, strikes=position, due=lease.due
+            )
+        self.observer.stricken(task, lease.key, strike)
+        return _not_at_once(await self.skip(attempt, running, "strike"), lease)
+
 
 def _unreadable(lease: Lease, broken: Undecodable) -> Verdict:
     if broken.temporary:
         return verdict.unknown(lease.payload, attempt=lease.attempt)
     return verdict.dead(lease.payload, attempt=lease.attempt, reason="undecodable")
+
+
+def _not_at_once(judged: Verdict | None, lease: Lease) -> Verdict | None:
+    """Let the next occurrence of a struck call wait a little: one that follows at once would be struck at once."""
+    if judged is None or judged.follow is None:
+        return judged
+    due = judged.follow.due
+    if (due.after or 0) >= STRUCK_PAUSE or (due.at or 0) >= lease.started + STRUCK_PAUSE:
+        return judged
+    return attrs.evolve(judged, follow=attrs.evolve(judged.follow, due=Due(after=STRUCK_PAUSE)))

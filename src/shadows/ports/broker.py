@@ -21,6 +21,7 @@ from typing import Protocol
 import attrs
 
 from shadows.core.scheduling import AT_ONCE, Due
+from shadows.ports.letters import DeadLetter
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from shadows.core.verdict import Verdict
     from shadows.ports.admission import Admission
     from shadows.ports.seeding import Seed, Seeding
+    from shadows.ports.strike_log import News
 
 BATCH = 200
 """The most calls that one script handles; adapters split a larger batch, which is then not one step."""
@@ -57,6 +59,8 @@ class Entry:
     due: Due = AT_ONCE
     run: str = ""
     on_live: OnLive = OnLive.KEEP
+    struck: bool = False
+    """a strike forbids it: it is not placed, but a repeated request still gets its first answer"""
 
 
 class Placed(enum.StrEnum):
@@ -66,6 +70,8 @@ class Placed(enum.StrEnum):
     """it is placed, as the key's run or as the successor of the running one"""
     ALREADY = "already"
     """a live run has this key; nothing was changed"""
+    STRUCK = "struck"
+    """a strike forbids it; nothing was changed, and the key is as free as before"""
     BROKEN = "broken"
     """the key's record holds something else; nothing was changed"""
 
@@ -121,6 +127,8 @@ class Order:
     then"""
     hear: bool = True
     """take the messages out of the holder's inbox; false while another claim of this holder waits for them"""
+    strikes: str = ""
+    """the holder's position in the strike log"""
 
 
 @attrs.frozen
@@ -140,6 +148,8 @@ class Claim:
     """key and fence of running calls of this holder whose cancellation somebody asked for"""
     enrolled: bool
     """false when a heartbeat found that presence has forgotten this holder; it should check in again"""
+    strikes: News | None = None
+    """what the strike log says beyond the order's position: each lease is to be judged by this list or a later one"""
 
 
 class Settlement(enum.StrEnum):
@@ -236,26 +246,10 @@ class Survey:
     """
 
 
-@attrs.frozen
-class DeadLetter:
-    """A call that could not be run, or an entry that could not be read (then ``key`` is None and
-    ``payload`` its raw fields).
-    """
-
-    id: str
-    died: int
-    """ms since the epoch"""
-    key: str | None
-    reason: str
-    attempt: int
-    deliveries: int
-    payload: bytes = attrs.field(repr=False)
-
-
 class Broker(Protocol):
     """The verbs.  ``tests/contract`` has a file for each."""
 
-    async def schedule(self, entries: Sequence[Entry], *, repeated: bool = False) -> list[Placement]:
+    async def schedule(self, entries: Sequence[Entry], *, repeated: bool = False, strikes: str = "") -> list[Placement]:
         """Place each entry, in order, and wake sleeping workers.
 
         A key that is not live starts clean: nothing of an ended run under it (result, progress, TTL)
@@ -270,6 +264,9 @@ class Broker(Protocol):
         ``repeated`` says that the same entries were sent before and the answer was lost: an entry whose
         ``run`` (or, when that is empty, whose key) has been placed answers SCHEDULED and changes nothing,
         also when its run has ended since.
+
+        ``strikes`` is the position in the strike log that ``struck`` was decided with.  When the log has gone
+        on since, nothing is placed: StrikesMoved is raised, with what is new.  No entries at all ask only that.
         """
         ...
 
@@ -338,8 +335,9 @@ class Broker(Protocol):
         then kept among the past ones, with its outcome and for the same lifetime (see ``read``); its
         progress goes, and its watchers hear of its end alone.  A successor, or a cancel that was requested
         before, drops ``follow``.  AGAIN places the next attempt, BACK the same one at once; both end
-        ``cancelled`` if that was requested.  UNKNOWN places it after 1 s, doubling to 60 s, counted, and buries it as
-        ``unknown-task`` when that has gone on for ``unknown_task_ttl``.  BURY makes it a dead letter.
+        ``cancelled`` if that was requested.  HOLD parks it at a strike if the strike log is still where the
+        verdict's ``strikes`` says, else it is like BACK.  UNKNOWN places it after 1 s, doubling to 60 s, counted,
+        and buries it as ``unknown-task`` when that has gone on for ``unknown_task_ttl``.  BURY makes it a dead letter.
 
         A successor is placed in the same step, whatever the verdict; a next attempt is then dropped.
         """

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from shadows.core.holder import Holder
+    from shadows.core.strikes import Strike
     from shadows.core.verdict import Verdict
     from shadows.ports.admission import Admission
     from shadows.ports.broker import Lease, Settlement
@@ -42,6 +43,26 @@ class Observer(Protocol):
 
     def blocked(self, task: str, lease: Lease, admission: Admission) -> None:
         """A call does not run now, and its gates say why; being blocked is no failure."""
+        ...
+
+    def stricken(self, task: str, key: str, strike: Strike) -> None:
+        """A call was not placed, or not run, because of this strike."""
+        ...
+
+    def held(self, task: str, key: str, strike: Strike) -> None:
+        """A waiting call came due, and waits on until this strike is restored."""
+        ...
+
+    def strikes_moved(self, in_force: int) -> None:
+        """Something was struck or restored; so many strikes are in force now."""
+        ...
+
+    def misfit(self, task: str, strike: Strike, parameter: str) -> None:
+        """A strike says nothing of this task's calls: this parameter is missing or does not compare; told once."""
+        ...
+
+    def unreadable_strike(self, name: str, error: Exception) -> None:
+        """A strike cannot be read here, and so forbids nothing here."""
         ...
 
     def lost(self, lease: Lease) -> None:
@@ -80,8 +101,8 @@ class Observer(Protocol):
         """The call of an automatic task was placed, or got another time, or could not be placed."""
         ...
 
-    def left(self, unknown: int, dead: int) -> None:
-        """Everything is done but these: calls of tasks that nobody knows, and dead letters."""
+    def left(self, unknown: int, dead: int, held: int) -> None:
+        """Everything is done but these: calls of tasks that nobody knows, dead letters, calls held at strikes."""
         ...
 
     def working(self, holder: Holder, tasks: int) -> None:

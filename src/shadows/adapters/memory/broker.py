@@ -10,6 +10,7 @@ import attrs
 from shadows.adapters.memory import admitting, claiming, reading, scheduling, seeding, settling
 from shadows.adapters.memory.bells import Sleeper
 from shadows.adapters.memory.presence import linger, stop_lingering
+from shadows.adapters.memory.strikes import refuse_if_moved
 from shadows.ports.broker import Part
 
 TYPE_CHECKING = False
@@ -23,18 +24,8 @@ if TYPE_CHECKING:
     from shadows.core.verdict import Verdict
     from shadows.ports.admission import Admission
     from shadows.ports.backend import Terms
-    from shadows.ports.broker import (
-        Cancellation,
-        Claim,
-        DeadLetter,
-        Entry,
-        Lease,
-        Order,
-        Placement,
-        Record,
-        Settlement,
-        Survey,
-    )
+    from shadows.ports.broker import Cancellation, Claim, Entry, Lease, Order, Placement, Record, Settlement, Survey
+    from shadows.ports.letters import DeadLetter
     from shadows.ports.seeding import Seed, Seeding
 
 
@@ -46,9 +37,10 @@ class MemoryBroker:
     terms: Terms
     clock: Callable[[], float]
 
-    async def schedule(self, entries: Sequence[Entry], *, repeated: bool = False) -> list[Placement]:
+    async def schedule(self, entries: Sequence[Entry], *, repeated: bool = False, strikes: str = "") -> list[Placement]:
         """Place each entry, in order."""
         with self._step():
+            refuse_if_moved(self.store, strikes)
             return [scheduling.schedule(self.store, entry, repeated=repeated) for entry in entries]
 
     async def seed(self, seeds: Sequence[Seed], *, restart: bool) -> list[Seeding]:

@@ -9,6 +9,7 @@ from shadows.adapters.memory.moves import Ending, bury, close
 from shadows.adapters.memory.placing import announce, enqueue
 from shadows.adapters.memory.presence import heartbeat
 from shadows.adapters.memory.store import Hold
+from shadows.adapters.memory.strikes import news, release
 from shadows.core.gates import REASONS
 from shadows.core.lifecycle import ExecutionState
 from shadows.ports.admission import Passage
@@ -44,9 +45,11 @@ class _Round:
 def claim(store: Store, terms: Terms, order: Order) -> Claim:
     """Carry out one order."""
     turn = _Round(store, terms, order)
+    moved = news(store, order.strikes)
     enrolled = heartbeat(store, order.holder, order.horizon) if order.sweep else True
     _promote(store)
     chores = gates.do_chores(store)
+    releases = release(store)
     left_behind = _recover(turn)
     cursor, stopped = _sweep(turn)
     more = _read(turn)
@@ -54,16 +57,18 @@ def claim(store: Store, terms: Terms, order: Order) -> Claim:
         leases=tuple(turn.leases),
         due_in=store.due_in(),
         sweep=cursor,
-        more=order.limit > 0 and (chores or left_behind or stopped or more),
+        more=order.limit > 0 and (chores or releases or left_behind or stopped or more),
         left=_left(store, order),
         cancels=_cancels(store, order),
         enrolled=enrolled,
+        strikes=moved,
     )
 
 
 def has_news(store: Store, order: Order) -> bool:
     """Tell whether a claim need not wait: calls may be ready, or this holder has a message."""
-    if order.limit > 0 and (store.ready or store.doors.chores or (store.queue and store.queue[0][0] <= store.now)):
+    undone = store.doors.chores or store.strikes.releases
+    if order.limit > 0 and (store.ready or undone or (store.queue and store.queue[0][0] <= store.now)):
         return True
     return order.hear and any(store.held[token].holder.id == order.holder.id for token in store.untold)
 

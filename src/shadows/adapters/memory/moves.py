@@ -8,7 +8,7 @@ from shadows.adapters.memory.gates import let_go
 from shadows.adapters.memory.placing import announce, leave, place
 from shadows.adapters.memory.store import Letter, Run
 from shadows.core.lifecycle import ExecutionState
-from shadows.ports.broker import DeadLetter
+from shadows.ports.letters import DeadLetter
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

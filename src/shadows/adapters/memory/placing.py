@@ -43,7 +43,7 @@ def leave(store: Store, run: Run) -> None:
             del store.held[run.token]
             store.untold.pop(run.token, None)
         case ExecutionState.PARKED:
-            pass  # the line that it waits in is among its gates
+            store.at_strikes.pop(run.key, None)  # the line that it waits in otherwise is among its gates
         case _:  # what has ended is nowhere
             raise AssertionError(run.state)
     run.token = ""

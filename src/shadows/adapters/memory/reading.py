@@ -10,7 +10,7 @@ from shadows.ports.broker import Counts, Part, Record, Survey
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from shadows.adapters.memory.store import Run, Store
-    from shadows.ports.broker import DeadLetter
+    from shadows.ports.letters import DeadLetter
 
 
 def read(store: Store, key: str, parts: Part, wanted: str | None) -> Record | None:
@@ -33,7 +33,9 @@ def survey(store: Store, limit: int) -> Survey:
     scheduled = (store.runs[key.decode()] for _, key in store.queue)
     started = (store.ready[token] if token in store.ready else store.held[token].run for token in ready)
     parked = (store.runs[key] for _, key in store.doors.parked)
-    records = tuple(_describe(store, run, Part.PAYLOAD) for run in islice(chain(scheduled, parked, started), limit))
+    struck = (store.runs[key] for key in sorted(store.at_strikes, key=store.at_strikes.__getitem__))
+    listed = islice(chain(scheduled, parked, struck, started), limit)
+    records = tuple(_describe(store, run, Part.PAYLOAD) for run in listed)
     return Survey(store.now, _count(store), records)
 
 
@@ -48,7 +50,7 @@ def _count(store: Store) -> Counts:
         scheduled=len(store.queue),
         queued=len(store.ready),
         running=len(store.held),
-        parked=len(store.doors.parked),
+        parked=len(store.doors.parked) + len(store.at_strikes),
         unknown=len(store.unknown),
         dead=len(store.letters),
     )

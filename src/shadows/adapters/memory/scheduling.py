@@ -30,6 +30,8 @@ def schedule(store: Store, entry: Entry, *, repeated: bool) -> Placement:
     run = store.runs.get(entry.key)
     if _was_placed(run, entry) or (repeated and _was_sent(store, run, entry)):
         return Placement(Placed.SCHEDULED, entry.run)
+    if entry.struck:
+        return Placement(Placed.STRUCK, "")
     if run is None or not run.state.live:
         return _begin(store, entry)
     if run.state is ExecutionState.RUNNING:
@@ -64,6 +66,7 @@ def clear(store: Store, terms: Terms) -> int:
     """End all calls that wait."""
     waiting = [store.runs[key.decode()] for _, key in store.queue]
     waiting += [store.runs[key] for _, key in store.doors.parked]
+    waiting += [store.runs[key] for key in sorted(store.at_strikes, key=store.at_strikes.__getitem__)]
     waiting += store.ready.values()
     for run in waiting:
         close(store, terms, run, Ending(ExecutionState.CANCELLED, "cleared"))

@@ -6,6 +6,7 @@ from typing import assert_never
 
 from shadows.adapters.memory.moves import Ending, bury, close, perpetuate, resolve, supersede, vacate
 from shadows.adapters.memory.placing import announce, place
+from shadows.adapters.memory.strikes import news
 from shadows.core.lifecycle import ExecutionState
 from shadows.core.verdict import Kind
 from shadows.ports.broker import Settlement
@@ -39,7 +40,7 @@ def settle(store: Store, terms: Terms, lease: Lease, verdict: Verdict) -> Settle
             return Settlement.SETTLED
         case Kind.BURY:
             return _bury(store, terms, run, verdict, verdict.reason)
-        case Kind.AGAIN | Kind.BACK | Kind.UNKNOWN:
+        case Kind.AGAIN | Kind.BACK | Kind.HOLD | Kind.UNKNOWN:
             return _go_on(store, terms, run, verdict)
         case _:
             assert_never(verdict.kind)
@@ -90,9 +91,25 @@ def _go_on(store: Store, terms: Terms, run: Run, verdict: Verdict) -> Settlement
     if verdict.kind is Kind.UNKNOWN:
         return _put_back(store, terms, run, verdict)
     run.unknown_since = None
+    if verdict.kind is Kind.HOLD:
+        return _hold(store, run, verdict)
     if verdict.kind is Kind.AGAIN:
         run.lost = run.standing.arrival = 0
     _place_again(store, run, verdict, resolve(store, verdict.due))
+    return Settlement.SETTLED
+
+
+def _hold(store: Store, run: Run, verdict: Verdict) -> Settlement:
+    """Keep it at its strike, unless the list has moved on since that was judged: then it is judged anew."""
+    if news(store, verdict.strikes) is not None:
+        _place_again(store, run, verdict, None)
+        return Settlement.SETTLED
+    fence = run.fence or 0
+    vacate(store, run)
+    run.attempt, run.payload = verdict.attempt, verdict.body
+    run.state, run.fence, run.holder, run.started = ExecutionState.PARKED, None, None, None
+    store.at_strikes[run.key] = fence, verdict.reason
+    announce(store, run, run.state, fence)
     return Settlement.SETTLED
 
 

@@ -12,6 +12,7 @@ import attrs
 from shadows.adapters.memory.bells import RINGS, Bells
 from shadows.adapters.memory.doors import MOVES, Doors, Standing
 from shadows.adapters.memory.event_bus import Listeners
+from shadows.adapters.memory.struck import Strikes
 from shadows.core.lifecycle import ExecutionState
 from shadows.errors import ConfigurationError
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
     from shadows.core.holder import Holder
-    from shadows.ports.broker import DeadLetter
+    from shadows.ports.letters import DeadLetter
     from shadows.ports.presence import Attendance
 
 REMEMBERED = 60_000
@@ -124,7 +125,9 @@ class Store:
     requests: OrderedDict[tuple[str, str], int] = attrs.field(factory=OrderedDict[tuple[str, str], int])
     """runs whose record is gone -> since when; oldest first"""
     attendance: dict[str, Attendance] = attrs.field(factory=dict[str, "Attendance"])
-    strikes: list[bytes] = attrs.field(factory=list[bytes])
+    strikes: Strikes = attrs.field(factory=Strikes)
+    at_strikes: dict[str, tuple[int, str]] = attrs.field(factory=dict[str, "tuple[int, str]"])
+    """keys of the calls that are held -> the fence under which they came, and the strike"""
     keeper: object = None
     """the virtual clock that it goes by; None where time is real"""
     listeners: Listeners = attrs.field(factory=Listeners)

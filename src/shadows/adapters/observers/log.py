@@ -20,12 +20,14 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from shadows.core.holder import Holder
+    from shadows.core.strikes import Strike
     from shadows.core.verdict import Verdict
     from shadows.ports.admission import Admission
     from shadows.ports.broker import Lease
 
 _worker = logging.getLogger("shadows.worker")
 _task = logging.getLogger("shadows.task")
+_strikes = logging.getLogger("shadows.strikes")
 
 
 @attrs.frozen
@@ -84,6 +86,26 @@ class LogObserver:
             why = f" ({admission.reason})" if admission.reason else ""
             _worker.info("%s: %s %s at its gates%s", _plain(task), _plain(lease.key), admission.passage.value, why)
 
+    def stricken(self, task: str, key: str, strike: Strike) -> None:
+        because = f" ({_plain(strike.reason)})" if strike.reason else ""
+        _strikes.info("%s: %s is struck%s", _plain(task), _plain(key), because)
+
+    def held(self, task: str, key: str, strike: Strike) -> None:
+        because = f" ({_plain(strike.reason)})" if strike.reason else ""
+        _strikes.info("%s: %s is held until a strike is restored%s", _plain(task), _plain(key), because)
+
+    def strikes_moved(self, in_force: int) -> None:
+        _strikes.info("%d strikes are in force in shadow %s", in_force, self.shadow)
+
+    def misfit(self, task: str, strike: Strike, parameter: str) -> None:
+        whose = "every task" if strike.function is None else _plain(strike.function)
+        _strikes.warning(
+            "%s: a strike of %s by %s does not fit, and is no match; restore it", _plain(task), whose, _plain(parameter)
+        )
+
+    def unreadable_strike(self, name: str, error: Exception) -> None:
+        _strikes.error("the strike %s forbids nothing here: %s", name, error)
+
     def lost(self, lease: Lease) -> None:
         _worker.warning("%s: the lease was lost; its body is cancelled", _plain(lease.key))
 
@@ -132,9 +154,12 @@ class LogObserver:
         else:
             _worker.info("%s: the automatic task is %s", _plain(key), seeding.value)
 
-    def left(self, unknown: int, dead: int) -> None:
+    def left(self, unknown: int, dead: int, held: int) -> None:
         _worker.warning(
-            "nothing is left to do but %d calls of tasks that nobody here knows; %d dead letters", unknown, dead
+            "nothing is left to do but %d calls of tasks that nobody here knows, %d held at strikes; %d dead letters",
+            unknown,
+            held,
+            dead,
         )
 
     def working(self, holder: Holder, tasks: int) -> None:
@@ -175,6 +200,8 @@ def _word(verdict: Verdict) -> str:
             return "tried again"
         case Kind.BACK:
             return "handed back"
+        case Kind.HOLD:
+            return "held"
         case Kind.UNKNOWN:
             return "unknown task"
         case Kind.BURY:

@@ -7,17 +7,24 @@ from typing import Any
 from shadows.adapters.redis.keys import decode
 from shadows.core.gates import REASONS
 from shadows.core.lifecycle import ExecutionState
+from shadows.core.scheduling import Due
 from shadows.ports.admission import Admission, Passage
-from shadows.ports.broker import Claim, Counts, DeadLetter, Lease, Record
+from shadows.ports.broker import Claim, Counts, Lease, Record
+from shadows.ports.letters import DeadLetter
+from shadows.ports.strike_log import Instruction, News
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _MARKS: dict[bytes, tuple[Any, ...]] = {b"admitted": (True,), **{word.encode(): (False, word) for word in REASONS}}
 """What the mark of its gates says of a lease: whether it is admitted, and why it was dropped."""
-_HEADER, _LEASE, _WAITING, _READY = 7, 8, 5, 14
+_HEADER, _LEASE, _WAITING, _READY = 8, 8, 5, 14
 
 
-def claim(answer: list[Any], heard: bytes | None = None) -> Claim:
-    """Return a claim; ``heard`` is the message that ended its wait, if one did."""
-    due_in, cursor, more, left, enrolled, started, inbox = answer[:_HEADER]
+def claim(answer: list[Any], heard: bytes | None = None, *, strikes: str = "") -> Claim:
+    """Return a claim; ``heard`` is the message that ended its wait, if one did, ``strikes`` the order's position."""
+    due_in, cursor, more, left, enrolled, started, inbox, moved_to = answer[:_HEADER]
     fields = iter(answer[_HEADER:])
     leases = tuple(
         Lease(
@@ -42,6 +49,7 @@ def claim(answer: list[Any], heard: bytes | None = None) -> Claim:
         left,
         tuple(_cancel(message) for message in messages if message),
         bool(enrolled),
+        news(moved_to, since=strikes),
     )
 
 
@@ -54,6 +62,32 @@ def admissions(answer: list[Any]) -> list[Admission]:
 def _cancel(message: bytes) -> tuple[str, int]:
     fence, _, key = message.decode().partition(" ")
     return decode(key), int(fence)
+
+
+def news(answer: list[Any], *, since: str) -> News | None:
+    """Return what is new in the strike log for a reader at ``since``, or None for an empty answer."""
+    if not answer:
+        return None
+    position, anew, *written = answer
+    return News(since, position.decode(), tuple(_instructions(written)), bool(anew))
+
+
+def _instructions(written: list[bytes]) -> Iterator[Instruction]:
+    """Yield what stands in the strike log; what a stranger wrote there is passed over."""
+    for text in written:
+        head, _, strike = text.partition(b"\n")
+        try:
+            _, name, until, hold, *_ = head.decode("ascii").split(" ")
+            due = None if until == "-" else Due(at=int(until))
+        except ValueError:
+            continue
+        yield Instruction(name, strike, due, hold == "1")
+
+
+def moved(answer: list[Any], *, since: str) -> News | None:
+    """Return the news for which a script refused to place anything, None if it did not."""
+    first: Any = answer[0] if answer else b""
+    return None if isinstance(first, bytes) else news(first, since=since)
 
 
 def record(key: str, answer: list[Any]) -> Record | None:

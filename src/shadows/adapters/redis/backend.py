@@ -87,6 +87,6 @@ def assemble(place: Address, keys: Keys, terms: Terms, *, clock_source: str | No
         broker,
         RedisPresence(scripts),
         RedisEventBus(driver, keys),
-        RedisStrikeLog(driver, keys),
+        RedisStrikeLog(scripts),
         clock_source,
     )

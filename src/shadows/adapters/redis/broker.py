@@ -14,12 +14,12 @@ from shadows.adapters.redis.doors import lines
 from shadows.adapters.redis.driver import Command, Driver, NoScript, Value, ask_about, first_error
 from shadows.adapters.redis.keys import Keys, encode
 from shadows.core.lifecycle import ExecutionState
+from shadows.core.verdict import Kind
 from shadows.errors import BrokenKey
 from shadows.ports.broker import (
     BATCH,
     Cancellation,
     Claim,
-    DeadLetter,
     Entry,
     Lease,
     Order,
@@ -30,7 +30,9 @@ from shadows.ports.broker import (
     Settlement,
     Survey,
 )
+from shadows.ports.letters import DeadLetter
 from shadows.ports.seeding import Seeding
+from shadows.ports.strike_log import StrikesMoved
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -44,6 +46,12 @@ if TYPE_CHECKING:
     from shadows.ports.seeding import Seed
 
 _INBOX_TTL: Final = 60_000
+_LINES: Final = {
+    "scheduled": ExecutionState.SCHEDULED,
+    "parked": ExecutionState.PARKED,
+    "held": ExecutionState.PARKED,
+}
+"""Where calls wait that are not ready."""
 
 
 @attrs.define
@@ -126,21 +134,24 @@ class RedisBroker:
     terms: Terms
     scripts: Scripts
 
-    async def schedule(self, entries: Sequence[Entry], *, repeated: bool = False) -> list[Placement]:
+    async def schedule(self, entries: Sequence[Entry], *, repeated: bool = False, strikes: str = "") -> list[Placement]:
         batches: list[tuple[Value, ...]] = []
         for start in range(0, len(entries), BATCH):
-            arguments: list[Value] = [int(repeated)]
+            arguments: list[Value] = [strikes, int(repeated)]
             for entry in entries[start : start + BATCH]:
                 arguments += (
                     encode(entry.key),
-                    entry.on_live.value,
+                    "struck" if entry.struck else entry.on_live.value,
                     _due(entry.due),
                     entry.run,
                     entry.payload,
                 )
             batches.append(tuple(arguments))
         placements: list[Placement] = []
-        for answer in await self.scripts.run_all("schedule", batches):
+        for answer in await self.scripts.run_all("schedule", batches or [(strikes, int(repeated))]):
+            moved = answers.moved(answer, since=strikes)
+            if moved is not None:
+                raise StrikesMoved(moved, partly=bool(placements))
             words = iter(answer)
             placements += [
                 Placement(Placed(word.decode()), run.decode()) for word, run in zip(words, words, strict=True)
@@ -158,7 +169,7 @@ class RedisBroker:
 
     async def claim(self, order: Order, *, patience: float = 0) -> Claim:
         if patience <= 0:
-            return answers.claim(await self.scripts.run("claim", *_order(order)))
+            return answers.claim(await self.scripts.run("claim", *_order(order)), strikes=order.strikes)
         inbox = self.keys.inbox(order.holder.id)
         doors = (self.keys.bell, inbox) if order.limit else (inbox,)
         heard, reply = await self.driver.wait(
@@ -167,8 +178,8 @@ class RedisBroker:
         first_error([heard])
         message = heard[1] if heard and heard[0] == inbox.encode() else None
         if isinstance(reply, NoScript):
-            return answers.claim(await self.scripts.run("claim", *_order(order)), message)
-        return answers.claim(checked(reply), message)
+            reply = await self.scripts.run("claim", *_order(order))
+        return answers.claim(checked(reply), message, strikes=order.strikes)
 
     async def ring(self, holder: Holder) -> None:
         inbox = self.keys.inbox(holder.id)
@@ -196,7 +207,7 @@ class RedisBroker:
         settle = self._done(order.holder, done[-BATCH:])
         words, claimed = await self.scripts.run("turn", scripts.FIRST + 1 + len(settle), *settle, *_order(order))
         late = [Settlement(word.decode()) for word in words]
-        return early + late, answers.claim(checked(claimed))
+        return early + late, answers.claim(checked(claimed), strikes=order.strikes)
 
     def renew(self, holder: Holder, tokens: Sequence[str]) -> frozenset[str]:
         lost: list[bytes] = []
@@ -217,11 +228,11 @@ class RedisBroker:
     async def survey(self, limit: int) -> Survey:
         taken, counts = answers.counts(await self.scripts.run("survey", "counts", "", 0))
         records: list[Record] = []
-        for state in (ExecutionState.SCHEDULED, ExecutionState.PARKED):
+        for line, state in _LINES.items():
             rank = 0
             while len(records) < limit:
                 most = min(BATCH, limit - len(records))
-                step = answers.waiting(state, await self.scripts.run("survey", state.value, rank, most))
+                step = answers.waiting(state, await self.scripts.run("survey", line, rank, most))
                 records += step
                 rank += len(step)
                 if not step:
@@ -240,7 +251,8 @@ class RedisBroker:
     async def clear(self) -> int:
         _, waiting = answers.counts(await self.scripts.run("survey", "counts", "", 0))
         ended = 0
-        for line, length in (("scheduled", waiting.scheduled), ("parked", waiting.parked)):
+        for line, state in _LINES.items():
+            length = waiting.scheduled if state is ExecutionState.SCHEDULED else waiting.parked
             for _ in range(-(-length // BATCH)):
                 count, looked, _, _ = await self.scripts.run("clear", line, BATCH)
                 ended += int(count)
@@ -279,7 +291,7 @@ class RedisBroker:
                 verdict.kind.value,
                 verdict.state.value,
                 verdict.reason,
-                verdict.task,
+                verdict.strikes if verdict.kind is Kind.HOLD else verdict.task,
                 _due(verdict.due),
                 verdict.attempt,
                 lease.deliveries,
@@ -312,5 +324,6 @@ def _order(order: Order) -> tuple[Value, ...]:
         order.sweep,
         order.horizon,
         int(order.hear),
+        order.strikes,
         *known,
     )

@@ -6,30 +6,36 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from shadows.adapters.redis.driver import Driver, ask_about
+from shadows.adapters.redis import answers
+from shadows.errors import ConfigurationError
+from shadows.ports.strike_log import TOO_MANY, Instruction, News, Noted
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from shadows.adapters.redis.keys import Keys
+    from shadows.adapters.redis.broker import Scripts
+    from shadows.adapters.redis.driver import Value
+    from shadows.core.scheduling import Due
 
 
 @attrs.frozen
 class RedisStrikeLog:
     """See :class:`shadows.ports.strike_log.StrikeLog`."""
 
-    driver: Driver
-    keys: Keys
+    scripts: Scripts
 
-    async def append(self, instruction: bytes) -> str:
-        position: bytes = await ask_about(
-            self.driver, self.keys.strikes, "XADD", self.keys.strikes, "*", "instruction", instruction
+    async def append(self, instruction: Instruction, *, position: str = "", pace: int = 0) -> Noted:
+        ends = _written(instruction.until)
+        found, news = await self.scripts.run(
+            "append", position, instruction.name, ends, int(instruction.hold), instruction.strike, pace
         )
-        return position.decode()
+        if found == b"full":
+            raise ConfigurationError(TOO_MANY)
+        return Noted(bool(found), answers.news(news, since=position))
 
-    async def since(self, position: str = "", *, limit: int = 200) -> Sequence[tuple[str, bytes]]:
-        begin = f"({position}" if position else "-"
-        entries = await ask_about(
-            self.driver, self.keys.strikes, "XRANGE", self.keys.strikes, begin, "+", "COUNT", limit
-        )
-        return [(token.decode(), fields[1]) for token, fields in entries]
+    async def since(self, position: str = "") -> News | None:
+        return answers.news(await self.scripts.run("since", position), since=position)
+
+
+def _written(until: Due | None) -> Value:
+    if until is None:
+        return ""
+    return f"+{until.after}" if until.at is None else until.at

@@ -7,13 +7,14 @@ from importlib.resources import files
 
 _GATES = ("_look", "_gates")
 """What every script needs that ends an attempt or moves a call."""
+_STRIKES = ("_strikes", "_news")
 _VERBS: dict[str, tuple[str, ...]] = {
-    "schedule": (*_GATES, "schedule"),
+    "schedule": (*_GATES, *_STRIKES, "schedule"),
     "seed": (*_GATES, "seed"),
-    "claim": (*_GATES, "_chores", "claim"),
+    "claim": (*_GATES, *_STRIKES, "_chores", "claim"),
     "admit": (*_GATES, "admit"),
-    "settle": (*_GATES, "settle"),
-    "turn": (*_GATES, "settle", "_chores", "claim", "turn"),
+    "settle": (*_GATES, "_strikes", "settle"),
+    "turn": (*_GATES, *_STRIKES, "settle", "_chores", "claim", "turn"),
     "renew": ("renew",),
     "cancel": (*_GATES, "cancel"),
     "read": ("read",),
@@ -23,6 +24,8 @@ _VERBS: dict[str, tuple[str, ...]] = {
     "check_in": ("check_in",),
     "check_out": ("check_out",),
     "roster": ("roster",),
+    "append": (*_GATES, *_STRIKES, "append"),
+    "since": (*_GATES, *_STRIKES, "since"),
 }
 FIRST = 5
 """Where a verb's own arguments begin in ARGV; before them: base, execution ttl, dead letter ttl, most dead

@@ -8,7 +8,7 @@ local TTL, DEAD_TTL, DEAD_MAX = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(A
 local queue, bell, dead_letters, strangers = base .. 'queue', base .. '!bell', base .. '!dead', base .. '!unknown'
 local fences, requests, workers = base .. '!fence', base .. '!requests', base .. 'workers'
 local runs, results, successors, reports = base .. 'runs:', base .. 'results:', base .. '!next:', base .. '!progress:'
-local past, schedules = base .. '!past:', base .. '!schedules'
+local past, schedules, at_strikes = base .. '!past:', base .. '!schedules', base .. '!held'
 local GROUP, SMALL, BELL_MAX, BELL_TTL = 'workers', 64, 64, 60000
 local REMEMBER, REMEMBER_MAX = 60000, 10000
 local LIVE = { scheduled = true, queued = true, running = true, parked = true }

@@ -1,10 +1,11 @@
 -- claim: holder, limit, most deliveries, sweep cursor ('' none, '-' from the start), presence horizon ms, '1' to empty the inbox,
---   '1' to recover what is pending for this holder and not among the ids that follow.
+--   position in the strike log, '1' to recover what is pending for this holder and not among the ids that follow.
 -- Returns {µs until the next call is due or -1, cursor, 1 if more may be ready, calls left, 1 if presence knows the holder,
---   ms of the server's clock, messages from the inbox, then key, id, fence, attempt, due, deliveries, mark of its gates, payload for each lease}.
+--   ms of the server's clock, messages from the inbox, news of the strike log or {}, then key, id, fence, attempt, due, deliveries,
+--   mark of its gates, payload for each lease}.
 -- Guarantee: every lease returned is marked running under its own new fence in this step; nothing else was consumed.
 local PROMOTE, SWEEP, PAGE, NEWER = 100, 100, 200, '!newer:60000'
-local HEADER = 7
+local HEADER = 8
 
 local function earliest() return tonumber(call('ZRANGE', queue, 0, 0, 'WITHSCORES')[2]) end
 
@@ -179,9 +180,9 @@ end
 
 local function claim(first)
   local holder, limit, most, cursor, horizon = ARGV[first], tonumber(ARGV[first + 1]), tonumber(ARGV[first + 2]), ARGV[first + 3], ARGV[first + 4]
-  local wrong = overwritten() or no_fences()
+  local wrong = overwritten() or no_fences() or no_strikes()
   if wrong then return wrong end
-  local hear, broken = ARGV[first + 5] == '1', ARGV[first + 6] == '1'
+  local hear, news, broken = ARGV[first + 5] == '1', strike_news(ARGV[first + 6]), ARGV[first + 7] == '1'
   if cursor ~= '' or broken then ensure_group() end
 
   local leases, enrolled, more, messages = {}, 1, false, hear and read_inbox(holder) or {}
@@ -189,7 +190,7 @@ local function claim(first)
   local undone = do_chores()
   if broken then
     local known = {}
-    for i = first + 7, #ARGV do known[ARGV[i]] = true end
+    for i = first + 8, #ARGV do known[ARGV[i]] = true end
     more = recover(leases, limit, most, holder, known, messages)
   end
   if cursor ~= '' then
@@ -225,6 +226,7 @@ local function claim(first)
 
   out[1] = next_due and math.ceil(math.max(0, next_due - clock()) * 1000) or -1
   out[2], out[3], out[5], out[6], out[7] = cursor, (more or undone) and limit > 0 and 1 or 0, enrolled, now(), messages
+  out[8] = news or {}
   local unknown = try('SCARD', strangers)
   out[4] = math.max(0, call('XLEN', stream) + call('ZCARD', queue) + (tried('ZCARD', parked) or 0) - (failed(unknown) and 0 or unknown))
   return out

@@ -1,4 +1,4 @@
--- clear: 'scheduled' | 'parked' | 'ready', how many at most, for ready: after which id, and up to which ('' at the first step).
+-- clear: 'scheduled' | 'parked' | 'held' | 'ready', how many at most, for ready: after which id, and up to which ('' at the first step).
 -- Returns {how many ended, how many were looked at, the last id looked at, up to which id}.
 -- Guarantee: each step is bounded; waiting calls end, running ones are untouched, what is added after the first step stays.
 local function end_waiting(key)
@@ -61,7 +61,7 @@ local function clear(first)
   local wrong = overwritten()
   if wrong then return wrong end
   local what, most = ARGV[first], tonumber(ARGV[first + 1])
-  local line = what == 'scheduled' and queue or what == 'parked' and parked
+  local line = what == 'scheduled' and queue or what == 'parked' and parked or what == 'held' and at_strikes
   local answer = line and clear_line(line, most) or clear_ready(most, ARGV[first + 2], ARGV[first + 3])
   finish()
   return answer

@@ -1,5 +1,7 @@
--- schedule: '1' if these entries may have been sent before; then key, keep|replace, due, run, payload for each entry.
--- Returns a word (scheduled, already, broken) and the run that now has the key for each entry.
+-- schedule: the strike position that these entries were judged with; '1' if they may have been sent before; then key,
+--   keep|replace|struck, due, run, payload for each entry.
+-- Returns a word (scheduled, already, struck, broken) and the run that now has the key for each entry; or {{news}} of the strike log
+-- when that has gone on since: then nothing was placed.
 -- Guarantee: for each key the look and the placement are one step; a live key is untouched unless it is replaced.
 local function schedule_one(repeated, key, on_live, due, run, payload)
   local record = runs .. key
@@ -13,6 +15,7 @@ local function schedule_one(repeated, key, on_live, due, run, payload)
     local score = not known and try('ZSCORE', requests, name)
     if known or just_remembered[name] or (score and not failed(score) and now() - score < REMEMBER) then return 'scheduled', run end
   end
+  if on_live == 'struck' then return 'struck', '' end
   local stranded = is_stranded(state, id)
   if state == 'running' and not stranded then
     if on_live == 'keep' and (not cancel or successor) then return 'already', cancel and successor or owner or '' end
@@ -44,10 +47,12 @@ local function schedule_one(repeated, key, on_live, due, run, payload)
 end
 
 local function schedule(first)
-  local wrong = overwritten()
+  local wrong = overwritten() or no_strikes()
   if wrong then return wrong end
-  local repeated, answers = ARGV[first] == '1', {}
-  for i = first + 1, #ARGV, 5 do
+  local news = strike_news(ARGV[first])
+  if news then return { news } end
+  local repeated, answers = ARGV[first + 1] == '1', {}
+  for i = first + 2, #ARGV, 5 do
     local word, run = schedule_one(repeated, unpack(ARGV, i, i + 4))
     answers[#answers + 1] = word
     answers[#answers + 1] = run

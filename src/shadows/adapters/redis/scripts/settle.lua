@@ -1,6 +1,7 @@
 -- settle: holder, unknown task ttl ms, then key, id, fence, kind, state, reason, task, due, attempt, deliveries, body,
 --   follow for each lease.  follow is '' for nothing, '-' if the run is the last by its own decision, else 'due definition payload' of
 --   the next occurrence.
+--   Of a hold, reason is the strike, task the position that it was judged with, and due when the call was due.
 -- Returns a word (settled, cancelled, buried, superseded, broken) for each.
 -- Guarantee: each lease counts once, and what follows from it (record, result, next attempt or occurrence, successor,
 --   message) is one step.
@@ -71,6 +72,18 @@ local function put_back(key, record, seen, attempt, deliveries, body, patience)
   return 'settled'
 end
 
+-- The call waits at a strike, unless the list has moved on since that was judged: then it is judged anew.
+local function hold_back(key, record, seen, strike, position, due, attempt, lost, body)
+  local marks = lost > 0 and { 'lost', lost } or {}
+  if position ~= newest_strike().id or not tried('ZADD', at_strikes, seen.fence or 0, key) then
+    return place_again(key, record, nil, attempt, body, unpack(marks))
+  end
+  call('HDEL', record, 'id', 'worker', 'started', 'fence', 'lost', 'unknown', 'attempt')
+  call('HSET', gated .. key, 'at', '!held', 'when', due)
+  if tonumber(attempt) > 1 then call('HSET', record, 'attempt', attempt) end
+  stash(key, record, body, 'state', 'parked', 'gate', 'parked', 'strike', strike, unpack(marks))
+end
+
 local function settle_one(holder, patience, key, id, fence, kind, state, reason, task, due, attempt, deliveries, body, follow)
   local record = runs .. key
   local found = try('HMGET', record, 'id', 'state', 'fence', 'run', 'cancel', 'watched', 'successor', 'reported', 'unknown', 'gate')
@@ -100,7 +113,9 @@ local function settle_one(holder, patience, key, id, fence, kind, state, reason,
   end
   if kind == 'unknown' then return put_back(key, record, seen, attempt, tonumber(deliveries), body, patience) end
   if gate then let_go(key, kind == 'again' and 'run' or 'attempt') end
-  if kind == 'again' then
+  if kind == 'hold' then
+    hold_back(key, record, seen, reason, task, due, attempt, deliveries - 1, body)
+  elseif kind == 'again' then
     place_again(key, record, resolve(due), attempt, body)
   elseif tonumber(deliveries) > 1 then
     place_again(key, record, nil, attempt, body, 'lost', deliveries - 1)
@@ -116,6 +131,7 @@ local function settle(first, last)
   if wrong then return wrong end
   local holder, patience, words = ARGV[first], tonumber(ARGV[first + 1]), {}
   for i = first + 2, last or #ARGV, SETTLED do
+    if ARGV[i + 3] == 'hold' and no_strikes() then return strike_log end
     local may_bury = ARGV[i + 3] == 'bury' or ARGV[i + 3] == 'unknown'
     if may_bury and failed(try('XLEN', dead_letters)) then return dead_letters end
   end

@@ -1,6 +1,6 @@
--- survey: 'counts' | 'scheduled' | 'parked' | 'ready', where to begin, how many at most.
+-- survey: 'counts' | 'scheduled' | 'parked' | 'held' | 'ready', where to begin, how many at most.
 -- counts: {ms of the server's clock, scheduled, queued, running, parked, unknown, dead}.
--- scheduled, parked (begin is a rank): key, due, run, attempt, payload for each;  ready (begin is an id, '-' or '('id):
+-- scheduled, parked, held (begin is a rank): key, due, run, attempt, payload for each;  ready (begin is an id, '-' or '('id):
 -- id, key, state ('' for a message that is no call), run, attempt, due, worker, started, fence, deliveries, cancel, 0 or 1 and the
 -- successor, payload for each.
 -- Guarantee: counts are exact at one moment and cost the same however long the lines are; a list is one bounded step.
@@ -8,14 +8,14 @@ local parked = base .. '!parked'
 
 local function count()
   local summary, unknown, letters = try('XPENDING', stream, GROUP), try('SCARD', strangers), try('XLEN', dead_letters)
-  local waiting = try('ZCARD', parked)
+  local waiting, struck = try('ZCARD', parked), try('ZCARD', at_strikes)
   local pending, newer = failed(summary) and 0 or summary[1], 0
   for _, row in ipairs(not failed(summary) and summary[4] or {}) do
     if row[1] == '!newer:60000' then newer = tonumber(row[2]) end
   end
   local length = call('XLEN', stream)
   return { now(), call('ZCARD', queue), math.max(0, length - pending + newer), pending - newer,
-    failed(waiting) and 0 or waiting, failed(unknown) and 0 or unknown,
+    (failed(waiting) and 0 or waiting) + (failed(struck) and 0 or struck), failed(unknown) and 0 or unknown,
     failed(letters) and 0 or letters }
 end
 
@@ -31,8 +31,8 @@ local function list_scheduled(from, most)
   return out
 end
 
-local function list_parked(from, most)
-  local keys, out = try('ZRANGE', parked, from, from + most - 1), {}
+local function list_parked(line, from, most)
+  local keys, out = try('ZRANGE', line, from, from + most - 1), {}
   for _, key in ipairs(not failed(keys) and keys or {}) do
     local found, due = try('HMGET', runs .. key, 'run', 'attempt', 'payload'), try('HGET', base .. '!gates:' .. key, 'when')
     if failed(found) then found = {} end
@@ -64,7 +64,8 @@ local function survey(first)
   if wrong then return wrong end
   local what, from, most = ARGV[first], ARGV[first + 1], tonumber(ARGV[first + 2])
   if what == 'scheduled' then return list_scheduled(tonumber(from), most) end
-  if what == 'parked' then return list_parked(tonumber(from), most) end
+  if what == 'parked' then return list_parked(parked, tonumber(from), most) end
+  if what == 'held' then return list_parked(at_strikes, tonumber(from), most) end
   if what == 'ready' then return list_ready(from, most) end
   return count()
 end

@@ -1,0 +1,98 @@
+"""What a shadow is connected to while it is entered."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from typing import TYPE_CHECKING, Any, Self
+
+import attrs
+
+from shadows.adapters.observers.log import LogObserver
+from shadows.adapters.open import Connection, open_backend
+from shadows.core.scheduling import milliseconds
+from shadows.engine.add import Producer
+from shadows.engine.outcomes import Outcomes
+from shadows.engine.strikes import Striker, Strikes
+from shadows.engine.watch import Watcher
+from shadows.execution import Access
+from shadows.ports.backend import Terms
+from shadows.ports.broker import BATCH
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from types import TracebackType
+
+    from shadows.calls import Calls
+    from shadows.execution import Execution, TaskCall
+    from shadows.ports.backend import Backend
+    from shadows.ports.broker import OnLive
+
+
+@attrs.define
+class Opened:
+    """A backend, and the parts of the engine that work on it for one client."""
+
+    calls: Calls
+    backend: Backend
+    producer: Producer
+    access: Access
+    striker: Striker
+    loop: asyncio.AbstractEventLoop
+    pid: int
+
+    @classmethod
+    async def open(cls, connection: Connection, calls: Calls) -> Self:
+        """Connect."""
+        options = calls.options
+        terms = Terms(
+            execution_ttl=milliseconds(options.execution_ttl),
+            dead_letter_ttl=milliseconds(options.dead_letter_ttl),
+            unknown_task_ttl=milliseconds(options.unknown_task_ttl),
+        )
+        backend = open_backend(connection, terms)
+        await backend.__aenter__()
+        deadline = options.add_deadline.total_seconds()
+        outcomes = Outcomes(calls.codec, calls.codecs, options.max_result)
+        watcher = Watcher(backend.broker, backend.event_bus, deadline)
+        loop = asyncio.get_running_loop()
+        strikes = Strikes(calls.registry.plans, calls.codecs, LogObserver(options.name))
+        return cls(
+            calls,
+            backend,
+            Producer(backend.broker, deadline, strikes),
+            Access(watcher, outcomes, calls.clock, loop, keeps_records=terms.execution_ttl > 0),
+            Striker(backend.strike_log, strikes, calls.registry, calls.codec, deadline),
+            loop,
+            os.getpid(),
+        )
+
+    async def place(self, call: TaskCall, on_live: OnLive) -> Execution[Any]:
+        """Place one call and return its execution."""
+        placement = await self.producer.add(self.calls.entry(call, on_live), call)
+        return self.calls.placed(call, placement, self.access)
+
+    async def place_many(self, calls: Iterable[TaskCall], chunk_size: int, on_live: OnLive) -> list[Execution[Any]]:
+        """Place many, ``chunk_size`` of them in a trip, and return their executions in order."""
+        calls = list(calls)
+        entries = [self.calls.entry(call, on_live) for call in calls]
+        placements = await self.producer.add_many(entries, calls, chunk_size=max(chunk_size, BATCH))
+        pairs = zip(calls, placements, strict=True)
+        return [self.calls.placed(call, placement, self.access) for call, placement in pairs]
+
+    def here(self, who: object) -> Self:
+        """Return this, in the process and the event loop in which it was opened; raise RuntimeError in others."""
+        if self.pid != os.getpid():
+            msg = f"{who!r} was opened by the process {self.pid}; open one of its own in each forked process"
+            raise RuntimeError(msg)
+        if self.loop is not asyncio.get_running_loop():
+            msg = f"{who!r} was opened in another event loop; open one of its own in each loop"
+            raise RuntimeError(msg)
+        return self
+
+    async def close(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Send what was handed in, and disconnect."""
+        await self.producer.close()
+        await self.backend.__aexit__(kind, error, trace)
