@@ -311,10 +311,7 @@ class Shadow:
         where: Conditions | None = None,
         pace: timedelta | None = None,
     ) -> bool:
-        """Lift exactly the strike with this task, parameter, operator and value; tell whether it was in force.
-
-        What it held is let go in the order in which it came, ``pace`` apart.
-        """
+        """Lift exactly this strike; tell whether it was in force.  What it held is let go in order, ``pace`` apart."""
         striker = self.opened().striker
         return await striker.restore(striker.asked(function, parameter, operator, value, where), pace)
 
