@@ -22,7 +22,7 @@ from shadows.errors import ConfigurationError
 from shadows.ports.backend import Terms
 from shadows.ports.broker import Order
 from shadows.testing import VirtualClock
-from tests.contract.acts import call, place, worker
+from tests.contract.acts import call, done, place, settle, take_one, worker
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -497,10 +497,16 @@ async def test_a_claim_that_sleeps_stands_for_heartbeats(clock: VirtualClock) ->
 
 
 async def test_a_claim_that_does_not_sweep_has_its_patience(clock: VirtualClock) -> None:
-    """It would be no sign of life, and leave expired leases alone."""
-    backend = open_backend("keeper/six", Terms(), keeper=clock)
-    await backend.broker.claim(Order(worker(), 1), patience=5)
+    """While others hold leases: it would leave them alone when they have expired.  If nobody does, it sleeps on."""
+    broker = open_backend("keeper/six", Terms(), keeper=clock).broker
+    await place(broker, call("k"), call("later", after=3600))
+    other = worker(lease=7200)
+    lease = await take_one(broker, other)
+    await broker.claim(Order(worker(), 1), patience=5)
     assert clock.now() == START + timedelta(seconds=5)
+    await settle(broker, other, lease, done())
+    await broker.claim(Order(worker(), 1), patience=5)
+    assert clock.now() == START + HOUR
 
 
 async def test_memory_goes_only_by_a_clock_that_rules_this_loop() -> None:

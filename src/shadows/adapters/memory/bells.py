@@ -10,6 +10,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+_SAME = 1e-7
+"""Seconds: two moments that are nearer to each other are one."""
 RINGS = 64
 """The most sleepers that one step wakes."""
 
@@ -48,9 +50,12 @@ class Sleeper:
         if self.next_look is None:
             return
         wait = self.next_look()
+        when = None if wait is None else self.loop.time() + wait
+        if when is not None and self._alarm is not None and abs(self._alarm.when() - when) < _SAME:
+            return
         self.silence()
-        if wait is not None:
-            self._alarm = self.loop.call_later(wait, _resolve, self.future)
+        if when is not None:
+            self._alarm = self.loop.call_at(when, _resolve, self.future)
 
     def silence(self) -> None:
         """Stop the alarm."""

@@ -138,7 +138,7 @@ class MemoryBroker:
                 return
             bells.sleepers.append(sleeper)
             due_in = self.store.due_in()
-            lingers = self.store.keeper is not None and order.sweep != ""
+            lingers = self.store.keeper is not None and claiming.may_linger(self.store, order)
             if lingers:
                 sleeper.next_look = partial(claiming.next_look, self.store, order)
                 linger(self.store, order.holder)

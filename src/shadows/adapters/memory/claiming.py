@@ -73,6 +73,11 @@ def has_news(store: Store, order: Order) -> bool:
     return order.hear and any(store.held[token].holder.id == order.holder.id for token in store.untold)
 
 
+def may_linger(store: Store, order: Order) -> bool:
+    """Tell whether the claim may sleep until :func:`next_look`: without a sweep it would leave alone what expires."""
+    return order.sweep != "" or all(hold.holder.id == order.holder.id for hold in store.held.values())
+
+
 def next_look(store: Store, order: Order) -> float | None:
     """Return the seconds after which this holder must look, if nothing happens before; None is for ever.
 
