@@ -265,6 +265,26 @@ async def test_asyncio_tasks_that_a_body_leaves_behind(
         task.cancel()
 
 
+async def test_each_worker_looks_after_its_own_bodies(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """FAULT 37: two in one process may be told different things."""
+    monkeypatch.setattr(leftovers, "BETWEEN", 0.0)
+    left: list[asyncio.Task[Any]] = []
+
+    async def leave() -> None:
+        left.append(asyncio.create_task(asyncio.Event().wait()))
+
+    async def nothing() -> None: ...
+
+    async with place.shadow() as one, Shadow(f"{place.name}-two", place.url) as two:
+        await one.add(leave)()
+        async with working(one, leftover_tasks="keep"):
+            await comes_true(lambda: bool(left))
+            await two.add(nothing)()
+            await finish(two)
+    assert not left[0].done()
+    left[0].cancel()
+
+
 async def test_what_a_body_uses_together_with_others_is_none_of_its_leftovers(
     shadows: Shadow, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from shadows.adapters.observers.log import LogObserver
+from shadows.dependencies.context import current_execution
 from shadows.engine import add
 from shadows.engine.add import Producer
 from shadows.engine.strikes import Strikes
@@ -15,6 +16,7 @@ from shadows.ports.broker import Broker, Entry, Placed, Placement
 from tests.contract.acts import call
 from tests.front.acts import comes_true
 from tests.unit.trouble import Trouble
+from tests.unit.workplace import running
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -55,6 +57,17 @@ async def test_calls_of_one_turn_of_the_loop_travel_together(trouble: Trouble) -
     await sender.add(*given("k5"))
     await sender.close()
     assert sizes(trouble) == [5, 1]
+
+
+async def test_what_sends_for_all_is_nobody_s_own(trouble: Trouble) -> None:
+    """FAULT 37: a body whose ``add`` began it does not leave it behind when it ends."""
+    current_execution.of_run.set(running())
+    sender = producer(trouble)
+    adding = asyncio.create_task(sender.add(*given("k")))
+    await asyncio.sleep(0)
+    assert sender._sender is not None
+    assert current_execution.of_run not in sender._sender.get_context()
+    await adding
 
 
 async def test_no_trip_is_longer_than_it_may_be(trouble: Trouble, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,9 +10,11 @@ from shadows.adapters.redis.event_bus import RedisEventBus
 from shadows.adapters.redis.keys import standalone
 from shadows.adapters.redis.pubsub import Listener
 from shadows.adapters.redis.redis_py import RedisPyDriver, address
+from shadows.dependencies.context import current_execution
 from shadows.ports.event_bus import Hint
 from tests.front.acts import comes_true
 from tests.unit.peer import OK, Peer
+from tests.unit.workplace import running
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -52,6 +54,13 @@ def listener(peer: Peer, heard: list[Heard]) -> Listener:
         heard.append((channel, message))
 
     return Listener(address(peer.url, text="the server").connection, hear)
+
+
+async def test_what_listens_for_all_is_nobody_s_own(peer: Peer) -> None:
+    """FAULT 37: a body that is the first to wait for a result does not leave it behind when it ends."""
+    current_execution.of_run.set(running())
+    async with listener(peer, []) as subscription:
+        assert current_execution.of_run not in subscription._reader.get_context()
 
 
 async def test_what_is_published_is_heard_once_it_is_confirmed(peer: Peer) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import functools
 import gc
+import pickle
 import sys
 import threading
 import types
@@ -12,7 +13,7 @@ from typing import Any
 import pytest
 
 from shadows.dependencies.marker import Marker
-from shadows.dependencies.process import in_process
+from shadows.dependencies.process import StaysBehind, in_process
 from shadows.dependencies.registry import Registry, collection, own_name
 from shadows.dependencies.retry import Retry
 from shadows.errors import ConfigurationError, UnknownTask
@@ -312,3 +313,11 @@ def test_what_cannot_run_in_a_process_is_refused_when_it_is_registered() -> None
     with pytest.raises(ConfigurationError, match=r"bound\(\) runs in another process.* 'stays' is of no use"):
         registry.register(in_process(bound))
     assert registry.plans == {}
+
+
+def test_what_stays_behind_says_so_where_it_is_missed() -> None:
+    """It has the place of a dependency, and nothing else of it; to look whether it has something is allowed."""
+    stays = pickle.loads(pickle.dumps(StaysBehind("limit: Timeout")))
+    with pytest.raises(RuntimeError, match=r"limit: Timeout stays in the worker.*no 'extend' here"):
+        stays.extend()
+    assert not hasattr(stays, "__aenter__")
