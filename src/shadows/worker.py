@@ -160,7 +160,7 @@ class Worker:
             self._tasks.leave()
             raise
         identity = holder(self.name, self._options.redelivery_timeout, nonce=os.urandom(6).hex())
-        elsewhere = Elsewhere.of(self._options, self._shadow.outcomes().codec)
+        elsewhere = Elsewhere.of(self._options, self._shadow.opened().access.outcomes.codec)
         self._entered = _Entered(identity, backend, elsewhere, self._workplace(backend))
         return self
 
@@ -352,7 +352,9 @@ class Worker:
 
     def _make_seeder(self, entered: _Entered) -> Seeder:
         automatic: Mapping[str, Plan] = self._tasks.plans if self._options.schedule_automatic_tasks else {}
-        return Seeder(automatic, self._shadow.opened().access.outcomes.codec, entered.backend.broker, self._observer)
+        shadow = self._shadow
+        codec, broker = shadow.opened().access.outcomes.codec, entered.backend.broker
+        return Seeder(automatic, codec, broker, self._observer, shadow.registry.watchers)
 
     async def _attend(self, entered: _Entered, loop: Loop) -> None:
         """Check in, and again whenever presence has forgotten us."""

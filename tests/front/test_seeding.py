@@ -281,6 +281,22 @@ async def test_what_is_no_absence_of_the_broker_ends_the_worker(
             await worker.run_forever()
 
 
+async def test_a_task_that_is_registered_later_starts_at_once(shadows: Shadow) -> None:
+    """A worker that has nothing to look after does not look; it hears of what comes to be known."""
+    cleanup, ran = cleanup_every(HOUR)
+
+    async def by_hand(perpetual: Perpetual = Perpetual(every=HOUR)) -> None: ...
+
+    async with working(shadows, within=SOON):
+        shadows.register(by_hand)
+        await asyncio.sleep(0)
+        shadows.register(cleanup)
+        await comes_true(lambda: _waits(shadows))
+    assert ran == [1]
+    assert len(shadows.registry.watchers) == 0
+    await shadows.cancel("cleanup")
+
+
 async def test_somebody_in_a_hurry_is_answered_at_once(shadows: Shadow) -> None:
     """When a strike is lifted, nobody waits a minute for the automatic tasks that it held back."""
     looked = asyncio.Event()

@@ -36,6 +36,8 @@ class Seeder:
     codec: Codec
     broker: Broker
     observer: Observer
+    watchers: list[Callable[[str, Plan], None]] = attrs.field(factory=list["Callable[[str, Plan], None]"])
+    """of the registry: an automatic task that is registered while the worker runs starts at once"""
     _hurry: asyncio.Event = attrs.field(factory=asyncio.Event, init=False)
 
     async def seed(self, *, restart: bool) -> None:
@@ -60,6 +62,13 @@ class Seeder:
         """Look every minute, while there is something to look for, and when somebody is in a hurry; ``fail`` hears
         of what is no absence of the broker.
         """
+        self.watchers.append(self._notice)
+        try:
+            await self._go_on(fail)
+        finally:
+            self.watchers.remove(self._notice)
+
+    async def _go_on(self, fail: Callable[[Exception], None]) -> None:
         failures = 0
         while True:
             again = AGAIN if not failures else pause(failures, longest=AGAIN, random=random())  # noqa: S311 - jitter
@@ -80,6 +89,11 @@ class Seeder:
     def hurry(self) -> None:
         """Look again at once: something that kept a task from being placed may be over."""
         self._hurry.set()
+
+    def _notice(self, name: str, plan: Plan) -> None:
+        del name
+        if plan.recurring is not None and plan.recurring.automatic:
+            self.hurry()
 
     def _automatic(self) -> dict[str, Recurring]:
         recurring = {name: plan.recurring for name, plan in self.tasks.items() if plan.recurring is not None}
