@@ -189,7 +189,7 @@ async def test_a_task_has_one_progress_however_it_comes_by_it(shadows: Shadow) -
 
     async def climb(
         progress: ExecutionProgress = Progress(), execution: Execution[Any] = CurrentExecution()
-    ) -> tuple[int | None, int, str | None]:
+    ) -> object:
         await progress.increment()
         await execution.progress.increment()
         await execution.sync()

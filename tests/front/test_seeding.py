@@ -288,12 +288,11 @@ async def test_a_task_that_is_registered_later_starts_at_once(shadows: Shadow) -
     async def by_hand(perpetual: Perpetual = Perpetual(every=HOUR)) -> None: ...
 
     async with working(shadows, within=SOON):
+        await comes_true(lambda: len(shadows.registry.watchers) > 1)
         shadows.register(by_hand)
-        await asyncio.sleep(0)
         shadows.register(cleanup)
         await comes_true(lambda: _waits(shadows))
     assert ran == [1]
-    assert len(shadows.registry.watchers) == 0
     await shadows.cancel("cleanup")
 
 

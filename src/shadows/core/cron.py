@@ -62,11 +62,11 @@ class Schedule:
         """Return the first time later than ``moment``, aware, in UTC."""
         here = moment.astimezone(self.zone)
         wall = here.replace(tzinfo=None, fold=0)
+        times, time = self._walls(wall - _comes_again(here)), wall
         coming: list[datetime] = []
-        for time in self._walls(wall - _comes_again(here)):
+        while time <= wall or not coming:  # before that, a time that the clocks show again may come sooner
+            time = next(times)
             coming += [each for each in self._instants(time) if each > moment]
-            if coming and time > wall:
-                break
         return min(coming)
 
     def _walls(self, later_than: datetime) -> Iterator[datetime]:

@@ -68,8 +68,8 @@ class Cron(Recurring):
 
     def skips(self, running: Running) -> bool:
         """Tell whether this run has missed its time and is to be left out."""
-        if self._catch_up or running.attempt > 1 or running.redelivered:
-            return False
+        if self._catch_up or running.attempt > 1 or running.redelivered or running.lease.admitted:
+            return False  # a run that waited at a gate was there in time
         return instant(running.started) - instant(running.due) > PUNCTUAL
 
     def __repr__(self) -> str:

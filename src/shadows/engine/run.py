@@ -102,6 +102,9 @@ class Runner:
         strike = self.strikes.judge(task, running.args, running.kwargs)
         if strike is not None:
             return Stopped(await self._struck(attempt, running, strike))
+        if plan.recurring is not None and plan.recurring.skips(running):
+            judged = await self.skip(attempt, running, "missed")
+            return Stopped(judged and self._refused(task, lease, judged))
         if plan.gates or lease.dropped:
             stopped = await self.gatekeeper.stops(attempt, plan.gates, task, running.args, running.kwargs)
             if stopped is not None and stopped.dropped:
@@ -110,9 +113,6 @@ class Runner:
                 return stopped
         if lease.attempt == 1 and lease.deliveries == 1 and not self.counts(lease.key, task):
             return Stopped(self._refused(task, lease, verdict.cancelled(task, reason="run_at_most")))
-        if plan.recurring is not None and plan.recurring.skips(running):
-            judged = await self.skip(attempt, running, "missed")
-            return Stopped(judged and self._refused(task, lease, judged))
         return None
 
     async def _perform(self, attempt: Attempt, running: Running) -> Verdict | None:
