@@ -298,8 +298,9 @@ class Shadow:
             hold: keep waiting calls until the strike is restored, instead of dropping them.
         """
         striker = self.opened().striker
-        asked = striker.asked(function, parameter, operator, value, where, reason=reason, hold=hold)
-        await striker.strike(asked, until)
+        await striker.strike(
+            striker.asked(function, parameter, operator, value, where, reason=reason, hold=hold), until
+        )
 
     async def restore(
         self,
@@ -390,8 +391,6 @@ class Shadow:
             msg = f"{self!r} is not open; use it inside of: async with Shadow(...) as shadows"
             raise RuntimeError(msg)
         return self._open.here(self)
-
-    # Inside
 
     def _placer(
         self, function: Callable[..., Any] | str, when: When, key: str | None, on_live: OnLive

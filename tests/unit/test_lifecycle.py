@@ -6,7 +6,7 @@ import pytest
 
 from shadows.core.lifecycle import ENDED, LIVE, TRANSITIONS, ExecutionState, may_follow
 
-VERBS = ("schedule", "seed", "promote", "replace", "cancel", "claim", "wake", "admit", "settle")
+VERBS = ("schedule", "seed", "promote", "replace", "cancel", "claim", "wake", "restore", "admit", "settle")
 WAITING = {"scheduled", "queued"}
 TABLE: dict[tuple[str | None, str], set[str]] = {
     (None, "schedule"): WAITING,
@@ -25,13 +25,14 @@ TABLE: dict[tuple[str | None, str], set[str]] = {
     ("queued", "replace"): WAITING,
     ("queued", "cancel"): {"cancelled"},
     ("parked", "wake"): {"queued", "parked", "scheduled"},
+    ("parked", "restore"): WAITING,
     ("parked", "replace"): WAITING,
     ("parked", "cancel"): {"cancelled"},
     ("running", "claim"): {"running", "failed", "cancelled"},
     ("running", "admit"): {"running", "parked", "scheduled", "cancelled"},
     ("running", "replace"): {"running"},
     ("running", "cancel"): {"running"},
-    ("running", "settle"): {"scheduled", "queued", "completed", "failed", "cancelled"},
+    ("running", "settle"): {"scheduled", "queued", "parked", "completed", "failed", "cancelled"},
     ("completed", "schedule"): WAITING,
     ("failed", "schedule"): WAITING,
     ("cancelled", "schedule"): WAITING,

@@ -38,6 +38,10 @@ QUEUED, FAILED = ExecutionState.QUEUED, ExecutionState.FAILED
             Verdict(Kind.AGAIN, QUEUED, due=Due(after=5), attempt=3, body=b"p"),
         ),
         (verdict.handed_back(b"p", attempt=2), Verdict(Kind.BACK, QUEUED, attempt=2, body=b"p")),
+        (
+            verdict.held(b"p", attempt=2, strike="s", strikes="7", due=5),
+            Verdict(Kind.HOLD, ExecutionState.PARKED, "s", due=Due(at=5), attempt=2, body=b"p", strikes="7"),
+        ),
         (verdict.unknown(b"p", attempt=2), Verdict(Kind.UNKNOWN, QUEUED, attempt=2, body=b"p")),
         (verdict.dead(b"p", attempt=2, reason="lost"), Verdict(Kind.BURY, FAILED, "lost", attempt=2, body=b"p")),
     ],
@@ -56,6 +60,7 @@ def test_every_verdict_leads_to_a_state_that_may_follow_a_running_one() -> None:
         verdict.cancelled("t"),
         verdict.again(b"", attempt=2),
         verdict.handed_back(b"", attempt=1),
+        verdict.held(b"", attempt=1, strike="s", strikes="7", due=5),
         verdict.unknown(b"", attempt=1),
         verdict.dead(b"", attempt=1, reason="r"),
     ]
@@ -65,7 +70,7 @@ def test_every_verdict_leads_to_a_state_that_may_follow_a_running_one() -> None:
 
 def test_the_kinds_are_the_words_that_travel_to_the_broker() -> None:
     """INV 47: a script of another version reads them."""
-    assert [kind.value for kind in Kind] == ["end", "again", "back", "unknown", "bury"]
+    assert [kind.value for kind in Kind] == ["end", "again", "back", "hold", "unknown", "bury"]
 
 
 def test_a_verdict_shows_neither_a_result_nor_arguments() -> None:

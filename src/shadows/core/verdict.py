@@ -98,7 +98,8 @@ def handed_back(payload: bytes, *, attempt: int) -> Verdict:
 
 def held(payload: bytes, *, attempt: int, strike: str, strikes: str, due: int) -> Verdict:
     """Keep it at the strike of this name; ``due`` is when it was due.  No attempt and no delivery is used up."""
-    return Verdict(Kind.HOLD, reason=strike, due=Due(at=due), attempt=attempt, body=payload, strikes=strikes)
+    parked, when = ExecutionState.PARKED, Due(at=due)
+    return Verdict(Kind.HOLD, parked, strike, due=when, attempt=attempt, body=payload, strikes=strikes)
 
 
 def unknown(payload: bytes, *, attempt: int) -> Verdict:
