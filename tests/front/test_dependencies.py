@@ -708,7 +708,7 @@ async def test_a_fallback_task_is_one_function(
     shadows: Shadow, monkeypatch: pytest.MonkeyPatch, wrong: Any, match: str
 ) -> None:
     """FAULT 17: refused when the worker is made."""
-    monkeypatch.setitem(sys.modules, "two_tasks", SimpleNamespace(both=[print, repr]))  # type: ignore[arg-type]
+    monkeypatch.setitem(sys.modules, "two_tasks", SimpleNamespace(both=[print, repr]))
     with pytest.raises(ConfigurationError, match=match):
         Worker(shadows, fallback_task=wrong)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import types
-from typing import Any
+from typing import Any, cast
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,7 +22,11 @@ def limited[T](
     Raises:
         TooLong: it has taken longer, and was cancelled; a cancellation by somebody else passes as what it is.
     """
-    coroutine = awaitable if isinstance(awaitable, types.CoroutineType) else _coroutine(awaitable)
+    coroutine = (
+        cast("Coroutine[Any, Any, T]", awaitable)
+        if isinstance(awaitable, types.CoroutineType)
+        else _coroutine(awaitable)
+    )
     try:
         waits_for = coroutine.send(None)
     except StopIteration as done:
