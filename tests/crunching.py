@@ -9,10 +9,11 @@ import subprocess
 import sys
 import threading
 import time
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from shadows import Depends, Retry, TaskKey, in_process
+from shadows import Depends, Retry, TaskKey, Timeout, in_process
 from shadows.dependencies import Dependency
 
 if TYPE_CHECKING:
@@ -142,6 +143,12 @@ def compute(path: str, how: str = "") -> None:
             sum(range(10_000))
     finally:
         Path(path).write_text("tidied up")
+
+
+@in_process
+def compute_too_long(path: str, timeout: Timeout = Timeout(timedelta(seconds=2))) -> None:
+    """Compute for longer than allowed."""
+    compute(path)
 
 
 @in_process

@@ -49,6 +49,16 @@ async def test_a_cancelled_computation_ends_at_once(shadows: Shadow, tmp_path: P
     assert note.read_text() == "tidied up"
 
 
+async def test_a_computation_that_takes_too_long_is_ended(shadows: Shadow, tmp_path: Path) -> None:
+    """Issue 3, sync tasks: the time limit is kept in the worker, and the process does not outlive it."""
+    note = tmp_path / "note"
+    execution = await shadows.add(crunching.compute_too_long)(str(note))
+    await finish(shadows)
+    with pytest.raises(TimeoutError, match="did not end within 2s"):
+        await execution.get_result(timeout=DEADLINE)
+    assert note.read_text() == "tidied up"
+
+
 async def test_what_computes_at_the_drain_limit_is_ended_and_handed_back(shadows: Shadow, tmp_path: Path) -> None:
     """INV 18, INV 36: the process does not outlive its worker."""
     note = tmp_path / "note"
