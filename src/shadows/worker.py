@@ -241,7 +241,7 @@ class Worker:
         loop = self._loop = self._make_loop(entered, ballast, may_run)
         seeder = self._make_seeder(entered)
         loop.prepare = seeder.start
-        self._observer.working(entered.holder, len(self._shadow.registry.plans))
+        self._observer.working(entered.holder, self._shadow.registry.chosen)
         for kind in self._tasks.lifecycles():
             await entered.workplace.keeping.living(kind)
         pump = asyncio.create_task(

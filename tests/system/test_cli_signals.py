@@ -102,7 +102,9 @@ def test_the_first_signal_lets_running_calls_end_and_exits_0(
     draining.until("until_told started")
     said = shadows("snapshot", "--url", one_place, "--shadows", shadow_name)
     assert re.search(r"running +until_told\(\.\.\.\) +until_told +1 +for \d+\.\ds +drainer", said.out), said.out
-    assert re.search(r"drainer +\d\.\ds ago +careless, stubborn, stuck, until_told", said.out), said.out
+    assert re.search(r"drainer +\d\.\ds ago +careless, fail, sleep, stubborn, stuck, trace, until_told", said.out), (
+        said.out
+    )
     seen = json.loads(shadows("snapshot", "--url", one_place, "--shadows", shadow_name, "--json").out)
     assert (seen["running"], seen["calls"][0]["worker"], seen["workers"][0]["name"]) == (1, "drainer", "drainer")
     draining.signal(signal.SIGTERM)

@@ -40,6 +40,11 @@ class Registry:
         made._offered |= {made.register(function) for function in functions}
         return made
 
+    @property
+    def chosen(self) -> int:
+        """How many names somebody chose to register; those that are always there do not count."""
+        return len(self.plans) - len(self._offered)
+
     def register(
         self, function: Callable[..., Any], names: Iterable[str] | None = None, *, process: bool = False
     ) -> str:
