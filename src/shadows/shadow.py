@@ -43,12 +43,10 @@ class Shadow:
 
     Args:
         name: letters, digits, ``.``, ``_`` and ``-``, at most 64; default ``"shadows"``.
-        url: where the server is; default ``redis://localhost:6379/0``.  ``memory://name`` lives in this
-            process.
+        url: where the server is; default ``redis://localhost:6379/0``.  ``memory://name`` lives in this process.
         heartbeat_interval: how often workers show that they live; default 2 s.
         missed_heartbeats: after so many a worker counts as gone; default 5.
-        execution_ttl: how long the record and the result of an ended run are kept; default 15 min; 0 keeps
-            none.
+        execution_ttl: how long the record and the result of an ended run are kept; default 15 min; 0: not at all.
         add_deadline: how long placing a call may take while the server is away; default 5 s.
         max_payload: bytes that the arguments of a call may have; default 8 MiB.
         max_result: bytes that a result may have; default 8 MiB.
@@ -290,8 +288,8 @@ class Shadow:
         Args:
             function: a task, or the name of one, known here or not; None is every task.
             parameter: whose argument is compared, however it was passed.
-            operator: ``==``, ``!=``, ``<``, ``<=``, ``>``, ``>=``, or ``between`` with a pair of bounds.
-            value: what it is compared with.
+            operator: how: ``==``, ``!=``, ``<``, ``<=``, ``>``, ``>=``, or ``between``.
+            value: with what; for ``between`` a pair of bounds.
             where: several conditions, all of which must hold: ``{"amount": (">", 1000), "country": ("==", "NL")}``.
             until: when it ends by itself, by the server's clock.
             reason: for people, in the list of strikes and in logs.

@@ -69,12 +69,12 @@ class GatedScene(Scene):
         await self.ask("parked", ONE)
         await self.ask("reserved", RATE)
         await self.ask("settling", DEBOUNCE)
-        await place(broker, call("new", BIG), call("newer", BIG))
+        await self.place(call("new", BIG), call("newer", BIG))
         for lease in await take(broker, self.gated):
             self.leases[lease.key] = lease
 
     async def ask(self, key: str, *gates: Gate) -> None:
-        await place(self.broker, call(key, BIG))
+        await self.place(call(key, BIG))
         self.leases[key] = await take_one(self.broker, self.gated)
         await admit(self.broker, self.gated, self.leases[key], *gates)
 
@@ -87,7 +87,7 @@ class GatedScene(Scene):
             "read": lambda: broker.read("parked"),
             "admit": lambda: broker.admit(self.gated, [(held["new"], [*EVERY, DEBOUNCE]), (held["newer"], EVERY)]),
             "admit again": lambda: admit(broker, self.gated, held["holding"], *EVERY),
-            "replace gated": lambda: place(broker, instead("reserved", BIG, after=60)),
+            "replace gated": lambda: self.place(instead("reserved", BIG, after=60)),
             "settle": lambda: settle(broker, self.gated, held["holding"], back(held["holding"])),
             "turn": lambda: broker.turn([(held["newer"], done())], Order(self.gated, 10, sweep="-")),
             "later": self.later,

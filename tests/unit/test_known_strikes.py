@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING, Any, cast
 
 import attrs
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 CODEC = CloudpickleCodec()
 AWAY = BrokerUnavailable("away")
+_numbers = itertools.count(1)
 
 
 @attrs.define
@@ -134,7 +136,7 @@ class House:
 
     def __init__(self, deadline: float = 5.0) -> None:
         self.registry = Registry()
-        self.trouble = Trouble(cast("Any", open_backend(f"strikes-{id(self)}", Terms()).strike_log))
+        self.trouble = Trouble(cast("Any", open_backend(f"strikes-{next(_numbers)}", Terms()).strike_log))
         self.known = Strikes(self.registry.plans, {CODEC.id: CODEC}, cast("Observer", Heard()))
         self.striker = Striker(cast("Any", self.trouble), self.known, self.registry, CODEC, deadline)
 
