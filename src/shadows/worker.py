@@ -272,6 +272,7 @@ class Worker:
             for chore in chores:
                 chore.cancel()
             await asyncio.wait(chores)
+            seeder.close()
             loop.leftovers.look_now(loop.goes_on)
             while self._drains:
                 self._drains.pop().cancel()

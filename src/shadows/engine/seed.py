@@ -55,20 +55,15 @@ class Seeder:
                 self.observer.seeded(seed.key, seeding)
 
     async def start(self) -> None:
-        """Place them as a worker does that starts."""
+        """Place them as a worker does that starts; from now on, hear of tasks that are registered later."""
+        if self._notice not in self.watchers:
+            self.watchers.append(self._notice)
         await self.seed(restart=True)
 
     async def go_on(self, fail: Callable[[Exception], None]) -> None:
         """Look every minute, while there is something to look for, and when somebody is in a hurry; ``fail`` hears
         of what is no absence of the broker.
         """
-        self.watchers.append(self._notice)
-        try:
-            await self._go_on(fail)
-        finally:
-            self.watchers.remove(self._notice)
-
-    async def _go_on(self, fail: Callable[[Exception], None]) -> None:
         failures = 0
         while True:
             again = AGAIN if not failures else pause(failures, longest=AGAIN, random=random())  # noqa: S311 - jitter
@@ -89,6 +84,11 @@ class Seeder:
     def hurry(self) -> None:
         """Look again at once: something that kept a task from being placed may be over."""
         self._hurry.set()
+
+    def close(self) -> None:
+        """Hear of nothing any more."""
+        if self._notice in self.watchers:
+            self.watchers.remove(self._notice)
 
     def _notice(self, name: str, plan: Plan) -> None:
         del name
