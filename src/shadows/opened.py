@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from shadows.calls import Calls
+    from shadows.dependencies.running import Running
     from shadows.execution import Execution, TaskCall
     from shadows.ports.backend import Backend
     from shadows.ports.broker import OnLive
@@ -79,6 +80,10 @@ class Opened:
         placements = await self.producer.add_many(entries, calls, chunk_size=max(chunk_size, BATCH))
         pairs = zip(calls, placements, strict=True)
         return [self.calls.placed(call, placement, self.access) for call, placement in pairs]
+
+    def handle(self, running: Running) -> Execution[Any]:
+        """Return a handle on a run while its body runs, on the loop or in a thread."""
+        return self.calls.running(running, self.access)
 
     def here(self, who: object) -> Self:
         """Return this, in the process and the event loop in which it was opened; raise RuntimeError in others."""

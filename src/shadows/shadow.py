@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from datetime import datetime, timedelta
-from functools import partial
 from typing import TYPE_CHECKING, Any, Self, overload
 
 from shadows.adapters.clock import SystemClock
@@ -29,7 +28,6 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from shadows.adapters.memory.virtual_clock import VirtualClock
-    from shadows.dependencies.running import Running
     from shadows.ports.backend import Backend
     from shadows.ports.clock import Clock
     from shadows.ports.codec import Codec
@@ -374,10 +372,6 @@ class Shadow:
     def clock(self) -> Clock:
         """What tells the time here."""
         return self._calls.clock
-
-    def handles(self) -> Callable[[Running], Execution[Any]]:
-        """Return what makes handles on runs while their bodies run, on the loop or in a thread."""
-        return partial(self._calls.running, access=self.opened().access)
 
     def backend(self) -> Backend:
         """Return what this shadow is connected to."""
