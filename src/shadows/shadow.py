@@ -159,8 +159,7 @@ class Shadow:
     def override(self, function: Callable[..., Any], instead: Callable[..., Any]) -> AbstractContextManager[None]:
         """Let another function stand for one that tasks depend on, inside of a ``with`` block of a test.
 
-        It counts for every ``Depends(function)`` and ``Shared(function)`` in the runs that workers of this client
-        begin meanwhile, however deeply nested.
+        It counts for ``Depends`` and ``Shared``, at any depth, in the runs that workers of this client begin meanwhile.
 
         Raises:
             TypeError: one of them is no function.

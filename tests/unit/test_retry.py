@@ -83,3 +83,13 @@ def test_delays_that_contradict_each_other_are_refused() -> None:
         exponential(3, timedelta(0), S)
     with pytest.raises(ConfigurationError, match=r"maximum_delay=.*below minimum_delay"):
         exponential(3, 2 * S, S)
+
+
+def test_jitter_is_added_to_each_delay() -> None:
+    """Up to so much; a negative one could lead into the past."""
+    assert fixed(3, S, 2 * S).delay_after(1, random=0.25) == timedelta(seconds=1.5)
+    assert fixed(None, None, S).delay_after(1, random=0.5) == timedelta(seconds=1.5)
+    assert exponential(None, S, 10 * S, 2 * S).delay_after(2, random=0.5) == timedelta(seconds=3)
+    for build in (lambda: fixed(3, S, -S), lambda: fixed(None, None, -S), lambda: exponential(3, S, S, -S)):
+        with pytest.raises(ConfigurationError, match=r"jitter=.*is negative"):
+            build()
