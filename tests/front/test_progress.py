@@ -187,7 +187,9 @@ async def test_only_the_current_holder_reports(shadows: Shadow) -> None:
 async def test_a_task_has_one_progress_however_it_comes_by_it(shadows: Shadow) -> None:
     """`CurrentExecution().progress` is what `Progress()` gives."""
 
-    async def climb(progress: ExecutionProgress = Progress(), execution: Execution[Any] = CurrentExecution()) -> object:
+    async def climb(
+        progress: ExecutionProgress = Progress(), execution: Execution[object] = CurrentExecution()
+    ) -> object:
         await progress.increment()
         await execution.progress.increment()
         await execution.sync()
