@@ -89,7 +89,7 @@ async def test_every_verb_survives_the_loss_of_the_group(real: ServerHarness, wh
     await scene.set()
     for verb, ask in scene.verbs().items():
         if verb == "append" or not real.ask("EXISTS", real.key("stream")):
-            await place(scene.broker, call(f"after {verb}"))
+            await scene.place(call(f"after {verb}"))
         destroy(real, what)
         await ask()
     real.sweep_up()
