@@ -13,6 +13,7 @@ from shadows.engine.strikes import Strikes
 from shadows.errors import BrokenKey, BrokerFull, BrokerUnavailable, OutcomeUnknown
 from shadows.execution import TaskCall
 from shadows.ports.broker import Broker, Entry, Placed, Placement
+from shadows.ports.strike_log import News, StrikesMoved
 from tests.contract.acts import call
 from tests.front.acts import comes_true
 from tests.unit.trouble import Trouble
@@ -203,3 +204,16 @@ async def test_a_record_that_is_not_ours_is_an_error_of_that_key(trouble: Troubl
     trouble.before("schedule", lambda: [Placement(Placed.BROKEN, "")])
     with pytest.raises(BrokenKey, match="the key 'k' holds a value of another type; delete it"):
         await producer(trouble).add(*given("k"))
+
+
+@pytest.mark.parametrize("partly", [False, True])
+async def test_after_the_strikes_moved_the_batch_is_judged_and_sent_again(trouble: Trouble, *, partly: bool) -> None:
+    """INV 46: if some calls of a large batch were placed before, the broker is told so, and they count once."""
+    news = News("", "1", (), anew=True)
+    trouble.before("schedule", StrikesMoved(news, partly=partly))
+    trouble.before("schedule", StrikesMoved(News("1", "", (), anew=True), partly=False))
+    if partly:
+        await trouble.broker.schedule([call("k")])
+    placement = await producer(trouble).add(*given("k"))
+    assert placement.placed is Placed.SCHEDULED
+    assert trouble.count("schedule") == 3
