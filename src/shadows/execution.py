@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 
     from shadows.engine.outcomes import Outcomes
-    from shadows.engine.watch import Watcher
+    from shadows.engine.watch import Moment, Watcher
     from shadows.ports.broker import Record
     from shadows.ports.clock import Clock
 
@@ -157,8 +157,8 @@ class Execution[R]:
 
         An event is a dict: ``type`` ("state"), ``key``, ``state``, ``worker``, ``started_at``,
         ``completed_at``, ``error``.  States that follow each other quickly may be passed over; the last one
-        never is.  Those of type "progress" have ``key``, ``current``, ``total``, ``message``, ``updated_at``;
-        the first one tells what was reported before, and any may be passed over.
+        never is, nor is the last one of type "progress", which has ``key``, ``current``, ``total``, ``message``
+        and ``updated_at``; the first of those tells what was reported before.
 
         Args:
             ready: set as soon as nothing can be missed any more.
@@ -168,25 +168,15 @@ class Execution[R]:
                 ready.set()
             yield self._event()
             return
-        seen: tuple[object, ...] = ()
+        told = _Told()
         async with aclosing(self._access.watcher.moments(self.key, self._run)) as moments:
             while True:
                 moment = await anext(moments)
                 if ready is not None:
                     ready.set()
-                record, progress = moment.record, moment.progress
-                if progress is None:
-                    self.take(record)
-                    now = (self.state, self.attempt, self.started_at)
-                    if record is not None and now != seen:
-                        if not seen and record.run == self._run:
-                            progress = await self._access.watcher.progress(record)
-                        seen = now
-                        yield self._event()
-                if progress:
-                    self.progress.take(progress)
-                    yield self.progress.event()
-                if self.state is None or not self.state.live:
+                for event in await self._news(moment, told):
+                    yield event
+                if self._over:
                     return
 
     def get_argument(self, name: str) -> Any:
@@ -211,6 +201,28 @@ class Execution[R]:
         """Return the call without its values: ``send_email(..., to=...)``."""
         shown = ["..."] * len(self.args) + [f"{name}=..." for name in self.kwargs]
         return f"{self.function_name}({', '.join(shown)})"
+
+    @property
+    def _over(self) -> bool:
+        return self.state is None or not self.state.live
+
+    async def _news(self, moment: Moment, told: _Told) -> list[dict[str, Any]]:
+        """Return the events that this moment adds; what was reported last comes before the end, passed over or not."""
+        events: list[dict[str, Any]] = []
+        record, progress = moment.record, moment.progress
+        if progress is None:
+            self.take(record)
+            state = (self.state, self.attempt, self.started_at)
+            if record is not None and state != told.state:
+                if record.run == self._run and (not told.state or self._over):
+                    progress = await self._access.watcher.progress(record)
+                told.state = state
+                events.append(self._event())
+        if progress and progress != told.progress:
+            told.progress = progress
+            self.progress.take(progress)
+            events.insert(0 if self._over else len(events), self.progress.event())
+        return events
 
     async def _look(self) -> Mapping[str, str]:
         """Read the run, and return the progress that it has reported."""
@@ -262,6 +274,14 @@ class Execution[R]:
         else:
             self.state, self.error = ExecutionState.CANCELLED, "superseded"
             self.disposition = Disposition.SUPERSEDED
+
+
+@attrs.define
+class _Told:
+    """What a subscriber has heard last."""
+
+    state: tuple[object, ...] = ()
+    progress: Mapping[str, str] = attrs.field(factory=dict[str, str])
 
 
 def _seconds(timeout: timedelta | float | None, deadline: datetime | None, clock: Clock) -> float | None:
