@@ -9,17 +9,22 @@ from logging import Logger, LoggerAdapter
 from typing import Annotated, Any, Self, assert_type
 
 from shadows import (
+    Agenda,
     CallArgument,
     Cancellation,
+    Cron,
     CurrentExecution,
     CurrentShadow,
     CurrentWorker,
     Depends,
     Disposition,
     Execution,
+    ExecutionProgress,
     ExecutionState,
     ExponentialRetry,
     Logged,
+    Perpetual,
+    Progress,
     Retry,
     RunningExecution,
     Shadow,
@@ -29,8 +34,10 @@ from shadows import (
     TaskCall,
     TaskKey,
     TaskLogger,
+    Timeout,
     Worker,
     WorkerInfo,
+    tasks,
 )
 from shadows.dependencies import (
     AdmissionBlocked,
@@ -302,3 +309,53 @@ async def use(shadows: Shadow) -> None:
             dependency_timeout=timedelta(seconds=5),
         )
     Worker(shadows, fallback_task="app:fallback", dependencies=[Careful(), Shared(settings)])
+
+
+async def behaves(
+    city: str = "Oslo",
+    perpetual: Perpetual = Perpetual(every=timedelta(minutes=5), automatic=True),
+    limit: Timeout = Timeout(timedelta(seconds=30)),
+    progress: ExecutionProgress = Progress(),
+    counted: Progress = Progress(),
+) -> int:
+    perpetual.every = timedelta(minutes=1)
+    perpetual.perpetuate("Paris", anything=1)
+    perpetual.after(timedelta(seconds=5))
+    perpetual.at(datetime.now(UTC))
+    perpetual.cancel()
+    assert_type(perpetual.every, timedelta)
+    limit.extend()
+    limit.extend(timedelta(seconds=5))
+    assert_type(limit.remaining(), timedelta)
+    assert_type(limit.expired(), bool)
+    await progress.set_total(5)
+    await progress.increment()
+    await progress.set_message(None)
+    await counted.increment(2)
+    assert_type(progress.current, int | None)
+    assert_type(progress.total, int)
+    assert_type(progress.message, str | None)
+    assert_type(progress.updated_at, datetime | None)
+    return len(city)
+
+
+async def nightly(cron: Cron = Cron("0 3 * * *", tz="Europe/Berlin", catch_up=False)) -> None:
+    cron.cancel()
+
+
+async def collect(shadows: Shadow) -> None:
+    assert_type(await shadows.add(behaves)("Rome"), Execution[int])
+    assert_type(await shadows.add(nightly)(), Execution[None])
+    await shadows.add(tasks.sleep)(1.5)
+    agenda = Agenda()
+    agenda.add(behaves)("Rome")
+    agenda.add("behaves", key="k")("Rome", 1, 2)
+    assert_type(len(agenda), int)
+    placed = await agenda.scatter(
+        shadows, over=timedelta(hours=1), start=datetime.now(UTC), jitter=timedelta(seconds=9)
+    )
+    assert_type(placed, list[Execution[Any]])
+    await placed[0].progress.sync()
+    async with aclosing(placed[0].progress.subscribe()) as events:
+        async for event in events:
+            assert_type(event, dict[str, Any])

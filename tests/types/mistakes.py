@@ -8,12 +8,17 @@ from collections.abc import AsyncIterator
 from datetime import timedelta
 
 from shadows import (
+    Agenda,
+    Cron,
     CurrentExecution,
     CurrentShadow,
     CurrentWorker,
     Depends,
     Execution,
+    ExecutionProgress,
     ExponentialRetry,
+    Perpetual,
+    Progress,
     Retry,
     Shadow,
     Shared,
@@ -131,3 +136,12 @@ async def wrong_override(shadows: Shadow) -> None:
         pass
     Worker(shadows, dependencies=5)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     Worker(shadows, fallback_task=5)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+
+
+async def wrong_behaviours(progress: ExecutionProgress = Progress()) -> None:
+    Perpetual(5)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    Cron(5)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    Cron("@daily", tz=1)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    Agenda().add(ship)("seven")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    Agenda().add(ship)()  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    await progress.increment("1")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
