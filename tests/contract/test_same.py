@@ -79,7 +79,7 @@ names = st.sampled_from(NAMES)
 STEPS_OF_A_HISTORY = [
     *["schedule", "start", "start", "claim", "redeliver", "recover", "settle", "settle", "settle", "turn", "turn"],
     *["renew", "report", "cancel", "cancel", "clear", "seed", "seed", "pass_time", "check_in", "check_out"],
-    *["strike", "restore"],
+    *["strike", "restore", "overtake"],
 ]
 
 
@@ -194,6 +194,13 @@ class SameAnswers(RuleBasedStateMachine):
         strike = Instruction(draw(names), draw(st.binary(min_size=1, max_size=3)), until, draw(st.booleans()))
         self.instruct(strike, ours=draw(st.booleans()))
 
+    def overtake(self, draw: Draw) -> None:
+        """Place under a position that somebody else's strike has just made old."""
+        strike = Instruction(draw(names), draw(st.binary(min_size=1, max_size=3)), None, draw(st.booleans()))
+        self.instruct(strike, ours=False)
+        batch = [attrs.evolve(entry, due=AT_ONCE) for entry in draw(st.lists(entries, max_size=2))]
+        self.place(batch, read=False)
+
     def restore(self, draw: Draw) -> None:
         self.instruct(Instruction(draw(names)), ours=draw(st.booleans()), pace=draw(st.sampled_from([0, 0, 5_000])))
 
@@ -204,7 +211,6 @@ class SameAnswers(RuleBasedStateMachine):
         )
         assert real.found is model.found
         self.ran["restored"] += real.found and not instruction.strike
-        self.ran["held"] += self.wait(self.model.broker.survey(0)).counts.parked > 0
         self.news(real.news, model.news, remember=ours)
 
     def news(self, real: News | None, model: News | None, *, remember: bool = True) -> None:
@@ -381,6 +387,7 @@ class SameAnswers(RuleBasedStateMachine):
     def lists_are_the_same(self) -> None:
         real, model = self.wait(self.server.broker.survey(10)), self.wait(self.model.broker.survey(10))
         assert (real.taken, real.counts) == (model.taken, model.counts)
+        self.ran["held"] += model.counts.parked > 0
         assert [shown(record) for record in real.records] == [shown(record) for record in model.records]
         letters, expected = self.wait(self.server.broker.dead(limit=10)), self.wait(self.model.broker.dead(limit=10))
         assert [attrs.evolve(one, id="") for one in letters] == [attrs.evolve(one, id="") for one in expected]

@@ -57,9 +57,11 @@ PUBLIC = {
     "ExponentialRetry",
     "Logged",
     "NotAllowed",
+    "OutOfMemory",
     "OutcomeUnknown",
     "PayloadTooLarge",
     "Perpetual",
+    "ProcessDied",
     "Progress",
     "RateLimit",
     "ResultUnavailable",
@@ -70,6 +72,8 @@ PUBLIC = {
     "ShadowsError",
     "Shared",
     "Snapshot",
+    "Strike",
+    "StrikeList",
     "TaskArgument",
     "TaskCall",
     "TaskFailed",
@@ -82,6 +86,7 @@ PUBLIC = {
     "Worker",
     "WorkerInfo",
     "__version__",
+    "in_process",
     "tasks",
 }
 """What other programs import.  A name is added when a feature is, and none is taken away without a deprecation."""
