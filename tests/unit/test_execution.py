@@ -22,6 +22,7 @@ from shadows.errors import ConfigurationError, ExecutionCancelled, ResultUnavail
 from shadows.execution import Access, Execution, TaskCall
 from shadows.ports.backend import Backend, Terms
 from shadows.ports.broker import Record
+from shadows.ports.event_bus import Hint
 from tests.contract.acts import call, done, instead, place, retry, settle, start, take_one, worker
 
 if TYPE_CHECKING:
@@ -363,6 +364,17 @@ async def test_a_state_is_told_once_however_often_it_is_read(access: Access, bac
     await settle(backend.broker, who, lease, done())
     await listening
     assert seen == [ExecutionState.RUNNING, "progress", "progress", "progress", ExecutionState.COMPLETED]
+
+
+async def test_a_late_report_of_another_lease_is_not_told(access: Access, backend: Backend) -> None:
+    """Events carry the fence (INV 39): what belongs to another attempt is not this one's progress."""
+    who, lease = await start(backend.broker)
+    events = handle(access).subscribe()
+    assert (await anext(events))["state"] is ExecutionState.RUNNING
+    bus: Any = access.watcher.event_bus
+    bus.store.listeners.publish(lease.key, Hint("progress", lease.fence + 1, 0, (("current", "99"),)))
+    await settle(backend.broker, who, lease, done())
+    assert [each["state"] async for each in events] == [ExecutionState.COMPLETED]
 
 
 async def test_of_nothing_there_are_no_events(access: Access) -> None:

@@ -87,7 +87,7 @@ class Seeder:
 
     def close(self) -> None:
         """Hear of nothing any more."""
-        if self._notice in self.watchers:
+        with contextlib.suppress(ValueError):  # it never began
             self.watchers.remove(self._notice)
 
     def _notice(self, name: str, plan: Plan) -> None:
