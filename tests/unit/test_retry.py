@@ -90,6 +90,9 @@ def test_jitter_is_added_to_each_delay() -> None:
     assert fixed(3, S, 2 * S).delay_after(1, random=0.25) == timedelta(seconds=1.5)
     assert fixed(None, None, S).delay_after(1, random=0.5) == timedelta(seconds=1.5)
     assert exponential(None, S, 10 * S, 2 * S).delay_after(2, random=0.5) == timedelta(seconds=3)
-    for build in (lambda: fixed(3, S, -S), lambda: fixed(None, None, -S), lambda: exponential(3, S, S, -S)):
-        with pytest.raises(ConfigurationError, match=r"jitter=.*is negative"):
-            build()
+    with pytest.raises(ConfigurationError, match=r"jitter=.*is negative"):
+        fixed(3, S, -S)
+    with pytest.raises(ConfigurationError, match=r"jitter=.*is negative"):
+        fixed(None, None, -S)
+    with pytest.raises(ConfigurationError, match=r"jitter=.*is negative"):
+        exponential(3, S, S, -S)
