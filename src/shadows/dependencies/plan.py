@@ -63,6 +63,12 @@ class Plan:
     """whether a body needs nothing but its arguments"""
     overrides: Overrides = attrs.field(repr=False)
     _arrangements: dict[object, Arrangement] = attrs.field(repr=False, factory=dict[object, Arrangement], eq=False)
+    conditional: bool = attrs.field(
+        init=False,
+        repr=False,
+        default=attrs.Factory(lambda self: bool(self.gates) or self.recurring is not None, takes_self=True),
+    )
+    """whether something may keep a call from running: gates, or a schedule that it has missed"""
     in_process: bool = False
     """whether it runs in a process of its own; see :mod:`shadows.dependencies.process`"""
 

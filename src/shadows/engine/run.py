@@ -79,10 +79,29 @@ class Runner:
         read = self._read(attempt.lease)
         if not isinstance(read, Running):
             return read
-        stopped = await self._stops(attempt, read)
-        if stopped is not None:
-            return stopped.judged
-        return await self._perform(attempt, read)
+        if self._may_stop(read):
+            stopped = await self._stops(attempt, read)
+            if stopped is not None:
+                return stopped.judged
+        lease, task, plan = read.lease, read.task, read.plan
+        current_execution.of_run.set(read)
+        self.observer.started(task, lease, read)
+        if plan.plain:
+            try:
+                if plan.is_async:  # without a detour: most tasks are of this kind
+                    result, error = await plan.function(*read.args, **read.kwargs), None
+                else:
+                    result, error = await self.elsewhere.run(attempt, plan, read.args, read.kwargs, None), None
+            except BaseException as raised:  # noqa: BLE001 - whatever a body raises is its failure, and ends nothing else
+                result, error = None, raised
+            judged = self._concluder.ended(attempt, task, result, error)
+        else:
+            judged, error = await self._run_with_dependencies(attempt, plan, read)
+        if isinstance(error, MemoryError):
+            self.exhausted()
+        if judged is not None:
+            self.observer.ended(task, lease, judged, error)
+        return judged
 
     def _read(self, lease: Lease) -> Running | Verdict:
         """Return what was called, or why nobody can tell here."""
@@ -95,6 +114,11 @@ class Runner:
         except Undecodable as broken:
             return self._refused("?", lease, _unreadable(lease, broken))
         return Running(self.workplace, lease, envelope.task, plan, args, kwargs)
+
+    def _may_stop(self, running: Running) -> bool:
+        """Tell whether there is anything to ask before the body; for most calls there is not, and they are many."""
+        conditional = running.plan.conditional or self.strikes.in_force
+        return conditional or running.lease.dropped != "" or self.counts is not _everything
 
     async def _stops(self, attempt: Attempt, running: Running) -> Stopped | None:
         """Return what becomes of a call that does not run now, or at all; None lets it begin."""
@@ -114,25 +138,6 @@ class Runner:
         if lease.attempt == 1 and lease.deliveries == 1 and not self.counts(lease.key, task):
             return Stopped(self._refused(task, lease, verdict.cancelled(task, reason="run_at_most")))
         return None
-
-    async def _perform(self, attempt: Attempt, running: Running) -> Verdict | None:
-        """Run the body, and return what it comes to."""
-        lease, task, plan = running.lease, running.task, running.plan
-        current_execution.of_run.set(running)
-        self.observer.started(task, lease, running)
-        if plan.plain:
-            try:
-                result, error = await self._body(attempt, plan, running.args, running.kwargs), None
-            except BaseException as raised:  # noqa: BLE001 - whatever a body raises is its failure, and ends nothing else
-                result, error = None, raised
-            judged = self._concluder.ended(attempt, task, result, error)
-        else:
-            judged, error = await self._run_with_dependencies(attempt, plan, running)
-        if isinstance(error, MemoryError):
-            self.exhausted()
-        if judged is not None:
-            self.observer.ended(task, lease, judged, error)
-        return judged
 
     async def skip(self, attempt: Attempt, running: Running, reason: str) -> Verdict | None:
         """Return the verdict on a run that is dropped before its body; its next occurrence follows all the same."""
@@ -185,7 +190,7 @@ class Runner:
         plan: Plan,
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
-        setup: Setup | None = None,
+        setup: Setup,
     ) -> object:
         if plan.is_async:
             return await plan.function(*args, **kwargs)

@@ -71,6 +71,11 @@ class Strikes:
         """Up to where in the log this client has read."""
         return self.book.position
 
+    @property
+    def in_force(self) -> bool:
+        """Whether there is any."""
+        return len(self.book.strikes) > 0
+
     def hear(self, news: News) -> None:
         """Take in what is new.
 
