@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from shadows import ConfigurationError, Execution, Shadow, Worker
+from shadows import BrokerUnavailable, ConfigurationError, Execution, Retry, Shadow, Worker
 from tests.front.acts import DEADLINE, comes_true, state_of, working
 
 if TYPE_CHECKING:
@@ -226,3 +226,21 @@ class _With:
 
     async def __aexit__(self, *error: object) -> None:
         await self.backend.__aexit__(*error)
+
+
+async def test_a_worker_that_could_not_be_entered_leaves_nothing_behind(
+    shadows: Shadow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """INV 36: nobody listens to what is registered any more, and it can be entered later."""
+    worker = Worker(shadows, dependencies=[Retry(attempts=2)])
+
+    async def away(_: object) -> None:
+        raise BrokerUnavailable("away")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(type(shadows.backend()), "__aenter__", away)
+        with pytest.raises(BrokerUnavailable):
+            await worker.__aenter__()
+    assert shadows.registry.watchers == []
+    async with worker:
+        assert len(shadows.registry.watchers) == 1

@@ -247,3 +247,13 @@ def test_what_a_body_leaves_behind_is_named(caplog: pytest.LogCaptureFixture) ->
     OBSERVER.left_behind(CALL, ["poll"], cancelled=False)
     said = "send: order-7 has ended and left asyncio tasks behind"
     assert [text for _, _, text in lines(caplog)] == [f"{said} (poll, watch); they are cancelled", f"{said} (poll)"]
+
+
+def test_a_held_call_and_a_strike_that_nobody_can_read_are_told(caplog: pytest.LogCaptureFixture) -> None:
+    """INV 46: such a strike forbids nothing, and somebody has to know."""
+    OBSERVER.settled(LEASE, verdict.held(b"", attempt=1, strike="s", strikes="1-0", due=0), Settlement.SUPERSEDED)
+    OBSERVER.unreadable_strike("s", BROKEN)
+    assert lines(caplog) == [
+        ("shadows.worker", "INFO", "order-7: superseded instead of held"),
+        ("shadows.strikes", "ERROR", "the strike s forbids nothing here: no such order"),
+    ]

@@ -286,3 +286,12 @@ def test_the_end_is_heard_wherever_the_body_is() -> None:
     for body in (ends, fails, returns):
         with pytest.raises(child.Ended):
             child._run(CODEC, CODEC.encode(body), CODEC.encode(((), {})))
+
+
+async def test_a_process_that_does_not_end_by_itself_is_killed() -> None:
+    """FAULT 36: a worker that leaves waits for its processes, but not for ever."""
+    async with open_house() as house:
+        pid, _ = await house.run(crunching.where)
+        (process,) = house.pool._idle
+        os.kill(pid, signal.SIGSTOP)
+        assert await asyncio.to_thread(process.end) == -signal.SIGKILL

@@ -8,16 +8,19 @@ import pytest
 
 from shadows.adapters.codecs.cloudpickle import CloudpickleCodec
 from shadows.adapters.observers.log import LogObserver
+from shadows.core import verdict
 from shadows.core.envelope import Envelope, pack
 from shadows.core.lifecycle import ExecutionState
+from shadows.core.scheduling import Due
 from shadows.core.settings import WorkerOptions
-from shadows.core.verdict import Kind
+from shadows.core.verdict import Kind, Occurrence
 from shadows.dependencies.registry import Registry
 from shadows.dependencies.retry import Retry
 from shadows.engine.attempt import Attempt, Stop
 from shadows.engine.elsewhere import Elsewhere
 from shadows.engine.outcomes import Outcomes
-from shadows.engine.run import Runner
+from shadows.engine.run import Runner, _not_at_once
+from shadows.ports.broker import Lease
 from tests.front.acts import comes_true
 from tests.unit.workplace import lease, workplace
 
@@ -243,3 +246,23 @@ async def test_a_dependency_that_the_caller_supplied_wins(house: House) -> None:
         judged = await house.runner.run(house.attempt(work, *args))
         assert judged is not None
         assert house.outcomes.result(judged.body) == attempts
+
+
+@pytest.mark.parametrize(
+    ("due", "expected"),
+    [
+        (Due(), Due(after=1000)),
+        (Due(after=999), Due(after=1000)),
+        (Due(after=1000), Due(after=1000)),
+        (Due(at=5_500), Due(after=1000)),
+        (Due(at=6_000), Due(at=6_000)),
+    ],
+)
+def test_what_follows_a_struck_occurrence_waits_a_little(due: Due, expected: Due) -> None:
+    """INV 26: the chain goes on, but one that follows at once would be struck at once, again and again."""
+    struck = Lease("k", "token", 7, 1, b"", 1, 0, 5_000)
+    judged = _not_at_once(verdict.cancelled("t", reason="strike", follow=Occurrence(b"p", due)), struck)
+    assert judged is not None
+    assert judged.follow is not None
+    assert judged.follow.due == expected
+    assert _not_at_once(None, struck) is None
