@@ -21,6 +21,7 @@ AUTUMN = datetime(2030, 10, 31, 17, 30, tzinfo=UTC)
 """Three days before they show the hour from 01:00 to 02:00 twice."""
 
 
+@pytest.mark.timeout(240)
 @pytest.mark.parametrize(
     ("start", "nights"),
     [
