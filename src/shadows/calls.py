@@ -21,9 +21,10 @@ from shadows.dependencies.registry import Registry
 from shadows.dependencies.running import Running
 from shadows.errors import PayloadTooLarge, Undecodable
 from shadows.execution import Access, Execution, TaskCall
-from shadows.ports.broker import Broker, Entry, OnLive, Part, Placed, Placement, Record
+from shadows.ports.broker import Broker, Entry, OnLive, Placed, Placement
 from shadows.ports.clock import Clock
 from shadows.ports.codec import Codec
+from shadows.ports.looking import Part, Record
 
 type When = datetime | timedelta | None
 

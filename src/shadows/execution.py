@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
     from shadows.engine.outcomes import Outcomes
     from shadows.engine.watch import Moment, Watcher
-    from shadows.ports.broker import Record
     from shadows.ports.clock import Clock
+    from shadows.ports.looking import Record
 
 
 @attrs.frozen

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from shadows.execution import Execution
-    from shadows.ports.broker import Record, Survey
+    from shadows.ports.looking import Record, Survey
 
 
 @attrs.frozen

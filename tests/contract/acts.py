@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from shadows.core import verdict
 from shadows.core.holder import Holder, holder
 from shadows.core.scheduling import AT_ONCE, Due
-from shadows.ports.broker import Claim, Entry, Lease, OnLive, Order, Part, Record
+from shadows.ports.broker import Claim, Entry, Lease, OnLive, Order
+from shadows.ports.looking import Part, Record
 
 if TYPE_CHECKING:
     from shadows.core.gates import Gate

@@ -11,7 +11,8 @@ from shadows.core.gates import Cooldown, Debounce, Gate, Rate, Slots
 from shadows.core.scheduling import Due
 from shadows.ports.admission import Admission, Passage
 from shadows.ports.backend import Terms
-from shadows.ports.broker import Order, Part
+from shadows.ports.broker import Order
+from shadows.ports.looking import Part
 from tests.contract.acts import (
     LEASE,
     admit,

@@ -11,7 +11,8 @@ import pytest
 from shadows.core.scheduling import AT_ONCE, Due
 from shadows.core.verdict import Occurrence, completed
 from shadows.errors import BrokenKey
-from shadows.ports.broker import Order, Part
+from shadows.ports.broker import Order
+from shadows.ports.looking import Part
 from shadows.ports.seeding import Seed
 from shadows.ports.strike_log import Instruction, StrikesMoved
 from tests.contract.acts import (

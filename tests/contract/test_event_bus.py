@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from shadows.core import verdict
-from shadows.ports.broker import Part
+from shadows.ports.looking import Part
 from tests.contract.acts import (
     LEASE,
     back,

@@ -12,7 +12,8 @@ import pytest
 from shadows.adapters.redis.driver import NoScript
 from shadows.core import verdict
 from shadows.errors import BrokerFull, BrokerUnavailable, NotAllowed
-from shadows.ports.broker import Lease, Order, Part
+from shadows.ports.broker import Lease, Order
+from shadows.ports.looking import Part
 from shadows.ports.strike_log import Instruction
 from tests.contract.acts import call, claim, done, instead, keys, look, place, retry, settle, take, take_one, worker
 from tests.contract.harness import ServerHarness

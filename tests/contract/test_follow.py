@@ -11,7 +11,8 @@ from shadows.core.lifecycle import ExecutionState
 from shadows.core.scheduling import AT_ONCE, Due
 from shadows.core.verdict import Occurrence
 from shadows.ports.backend import Terms
-from shadows.ports.broker import Order, Part, Record, Settlement
+from shadows.ports.broker import Order, Settlement
+from shadows.ports.looking import Part, Record
 from tests.contract.acts import (
     LEASE,
     call,

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from shadows.core import verdict
-from shadows.ports.broker import Order, Part, Placed
+from shadows.ports.broker import Order, Placed
+from shadows.ports.looking import Part
 from tests.contract.acts import call, instead, keys, look, place, settle, state, take, worker
 
 if TYPE_CHECKING:

@@ -25,7 +25,8 @@ from shadows.core.lifecycle import ExecutionState
 from shadows.core.scheduling import AT_ONCE, Due
 from shadows.core.verdict import Occurrence
 from shadows.ports.backend import Terms
-from shadows.ports.broker import Claim, Entry, Lease, OnLive, Order, Part, Record
+from shadows.ports.broker import Claim, Entry, Lease, OnLive, Order
+from shadows.ports.looking import Part, Record
 from shadows.ports.seeding import Seed
 from shadows.ports.strike_log import Instruction, News, StrikesMoved
 from tests.contract.harness import MemoryHarness, ServerHarness

@@ -10,7 +10,8 @@ from shadows.core.lifecycle import ExecutionState
 from shadows.core.scheduling import AT_ONCE, Due
 from shadows.core.verdict import Occurrence
 from shadows.ports.backend import Terms
-from shadows.ports.broker import Order, Part, Record
+from shadows.ports.broker import Order
+from shadows.ports.looking import Part, Record
 from shadows.ports.seeding import Seed, Seeding
 from tests.contract.acts import (
     LEASE,

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from shadows.core.lifecycle import ExecutionState
-from shadows.ports.broker import Counts, Part, Record
+from shadows.ports.looking import Counts, Part, Record
 from tests.contract.acts import (
     LEASE,
     call,

@@ -13,7 +13,7 @@ from shadows import Disposition, ExecutionCancelled, ExecutionState, ResultUnava
 from shadows.core import verdict
 from shadows.core.scheduling import AT_ONCE, Due
 from shadows.core.verdict import Occurrence
-from shadows.ports.broker import Part
+from shadows.ports.looking import Part
 from tests.contract.acts import done, settle, take_one, worker
 from tests.front.acts import heard
 

@@ -10,8 +10,9 @@ from shadows.adapters.redis import answers
 from shadows.core.lifecycle import ExecutionState
 from shadows.core.scheduling import Due
 from shadows.ports.admission import Admission, Passage
-from shadows.ports.broker import Claim, Counts, Lease, Record
+from shadows.ports.broker import Claim, Lease
 from shadows.ports.letters import DeadLetter
+from shadows.ports.looking import Counts, Record
 from shadows.ports.strike_log import Instruction, News
 
 EMPTY = [-1, b"", 0, 0, 1, 1000, [], []]

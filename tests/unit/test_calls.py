@@ -20,7 +20,8 @@ from shadows.dependencies.retry import Retry
 from shadows.engine.outcomes import Outcomes
 from shadows.errors import ConfigurationError, PayloadTooLarge, SerializationError, UnknownTask
 from shadows.execution import Access
-from shadows.ports.broker import Entry, OnLive, Placed, Placement, Record
+from shadows.ports.broker import Entry, OnLive, Placed, Placement
+from shadows.ports.looking import Record
 
 if TYPE_CHECKING:
     from shadows.engine.watch import Watcher

@@ -21,8 +21,8 @@ from shadows.engine.watch import Watcher
 from shadows.errors import ConfigurationError, ExecutionCancelled, ResultUnavailable, TaskFailed
 from shadows.execution import Access, Execution, TaskCall
 from shadows.ports.backend import Backend, Terms
-from shadows.ports.broker import Record
 from shadows.ports.event_bus import Hint
+from shadows.ports.looking import Record
 from tests.contract.acts import call, done, instead, place, retry, settle, start, take_one, worker
 
 if TYPE_CHECKING:

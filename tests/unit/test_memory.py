@@ -22,7 +22,8 @@ from shadows.core.scheduling import AT_ONCE, Due
 from shadows.core.verdict import Occurrence
 from shadows.errors import ConfigurationError
 from shadows.ports.backend import Backend, Terms
-from shadows.ports.broker import Claim, Entry, OnLive, Order, Part, Placed
+from shadows.ports.broker import Claim, Entry, OnLive, Order, Placed
+from shadows.ports.looking import Part
 
 if TYPE_CHECKING:
     from collections.abc import Callable

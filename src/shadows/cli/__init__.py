@@ -1,4 +1,4 @@
-"""The command line: ``shadows worker``, ``snapshot``, ``clear``, ``demo``, ``version``.
+"""The command line: see :mod:`shadows.cli.commands` for what there is.
 
 ``main`` turns a command line into an exit code.  What a command needs is imported when it is its turn.
 """
@@ -8,30 +8,14 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
+from shadows.cli.commands import COMMANDS, group
 from shadows.cli.exits import Code, leave
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
-COMMANDS = {
-    "worker": "run the calls of a shadow",
-    "snapshot": "show what waits, what runs, and who works",
-    "clear": "cancel every waiting call; running ones go on",
-    "demo": "see shadows at work; needs no server",
-    "version": "print the version",
-}
-"""Every command, and what it is for."""
-
-OVERVIEW = f"""\
-Usage: shadows COMMAND [OPTIONS]
-
-Distributed background tasks for asyncio Python on Redis or Valkey.
-
-Commands:
-{"\n".join(f"  {command:<10} {purpose}" for command, purpose in COMMANDS.items())}
-
-  shadows COMMAND --help tells a command's options.  --debug, anywhere, shows the traceback of an error.
-"""
+HELP = {"--help", "-h", "help"}
+FOOT = "shadows COMMAND --help tells a command's options.  --debug, anywhere, shows the traceback of an error."
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -46,15 +30,32 @@ def main(words: Sequence[str] | None = None) -> int:
     return code
 
 
+def overview() -> str:
+    """Return what ``shadows --help`` prints."""
+    return _listing(
+        "shadows COMMAND [OPTIONS]",
+        "Distributed background tasks for asyncio Python on Redis or Valkey.",
+        {name: command.purpose for name, command in COMMANDS.items()},
+    )
+
+
+def overview_of(name: str) -> str:
+    """Return what ``shadows GROUP --help`` prints."""
+    return _listing(f"shadows {name} COMMAND [OPTIONS]", "", group(name))
+
+
 def _run(words: list[str]) -> int:
     debug = "--debug" in words
     words = [word for word in words if word != "--debug"]
     try:
-        if not words or words[0] in {"--help", "-h", "help"}:
-            print(OVERVIEW, end="")
+        if not words or words[0] in HELP:
+            print(overview(), end="")
             return Code.OK
         if words[0] == "--version":
             words[0] = "version"
+        if group(words[0]) and (not words[1:] or words[1] in HELP):
+            print(overview_of(words[0]), end="")
+            return Code.OK
         from shadows.cli.app import call  # noqa: PLC0415 - the overview needs no parser
 
         return call(words)
@@ -62,3 +63,14 @@ def _run(words: list[str]) -> int:
         from shadows.cli.complaints import complain  # noqa: PLC0415 - only where something went wrong
 
         return complain(error, words, debug=debug)
+
+
+def _listing(usage: str, about: str, commands: Mapping[str, str]) -> str:
+    width = max(map(len, commands))
+    lines = [f"Usage: {usage}", "", *([about, ""] if about else []), "Commands:"]
+    lines += [f"  {name:<{width}}  {purpose}" for name, purpose in commands.items()]
+    lines += [
+        "",
+        "shadows COMMAND --help tells a command's options.  --debug, anywhere, shows the traceback of an error.",
+    ]
+    return "\n".join(lines) + "\n"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from shadows.cli import COMMANDS
+from shadows.cli.commands import COMMANDS, group
 from shadows.cli.exits import Code, forced_by
 from shadows.errors import (
     BrokenKey,
@@ -67,6 +67,14 @@ class UsageError(Exception):
     """There is no such command or option, or it lacks its value."""
 
 
+class CommandError(Exception):
+    """A command could not do what was asked, and knows what to say of it."""
+
+    def __init__(self, complaint: Complaint) -> None:
+        super().__init__(complaint.what)
+        self.complaint = complaint
+
+
 def complain(error: BaseException, words: Sequence[str], *, debug: bool) -> int:
     """Print what went wrong with the command line ``words`` to stderr, and return the exit code."""
     if debug:
@@ -86,6 +94,8 @@ def about(error: BaseException, words: Sequence[str]) -> Complaint:
             return about(error.exceptions[0], words)
         case KeyboardInterrupt():
             return Complaint(forced_by(signal.SIGINT), "interrupted")
+        case CommandError():
+            return error.complaint
         case UsageError():
             return Complaint(Code.USAGE, str(error), remedy=_usage(words))
         case TasksNotLoadedError():
@@ -140,11 +150,15 @@ _OF_BROKERS: Mapping[type[BrokerError], tuple[Code, str, str]] = {
 
 
 def _usage(words: Sequence[str]) -> str:
-    command = words[0]
-    if command in COMMANDS:
-        return f"shadows {command} --help"
-    near = difflib.get_close_matches(command, COMMANDS, n=1)
-    return f"shadows {near[0]}" if near else "shadows --help"
+    name = next((name for length in (2, 1) if (name := " ".join(words[:length])) in COMMANDS), None)
+    if name is not None:
+        return f"shadows {name} --help"
+    near = difflib.get_close_matches(" ".join(words[:2]), COMMANDS, n=1) or difflib.get_close_matches(
+        words[0], COMMANDS, n=1
+    )
+    if near:
+        return f"shadows {near[0]}"
+    return f"shadows {words[0]} --help" if group(words[0]) else "shadows --help"
 
 
 def _described(error: BaseException) -> str:

@@ -17,10 +17,16 @@ class Code(enum.IntEnum):
     """the command could not do what was asked"""
     USAGE = 2
     """there is no such command or option"""
+    NOT_FOUND = 3
+    """there is no such call, dead letter, strike or worker"""
+    REFUSED = 4
+    """the state of things does not allow it, such as a key that is taken or a strike that forbids"""
     UNREACHABLE = 69
     """the server is away"""
     INTERNAL = 70
     """a mistake in shadows, or something ended the process's event loop"""
+    TIMED_OUT = 75
+    """what was waited for did not happen in time"""
     NOT_ALLOWED = 77
     """the server refuses the credentials, or the user lacks a right"""
     CONFIGURATION = 78

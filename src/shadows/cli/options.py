@@ -42,6 +42,10 @@ Tasks = Annotated[
         "repeat it, or separate by commas (SHADOW_TASKS)",
     ),
 ]
+AsJson = Annotated[
+    bool,
+    Parameter(name="--json", negative=(), show_default=False, help="print JSON, all in UTC, for other programs"),
+]
 
 
 def shadow_of(name: str | None, url: str | None) -> Shadow:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 from collections import Counter
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from shadows.cli.exits import Code
-from shadows.cli.options import ShadowName, Tasks, Url, load, option, shadow_of
+from shadows.cli.options import AsJson, ShadowName, Tasks, Url, load, option, shadow_of
+from shadows.cli.printing import console, print_json, table
 from shadows.core import settings
 from shadows.core.durations import text
 
@@ -34,17 +34,14 @@ def snapshot(
     limit: Annotated[
         int, Parameter(metavar="N", help="list at most so many calls (default: 100)", show_default=False)
     ] = 100,
-    as_json: Annotated[
-        bool,
-        Parameter(name="--json", negative=(), show_default=False, help="print JSON, all in UTC, for other programs"),
-    ] = False,
+    as_json: AsJson = False,
 ) -> int:
     """Show a shadow: exact numbers, the calls that run and wait, and the workers that are here."""
     shadow = shadow_of(shadows, url)
     load(shadow, settings.process_options({"tasks": tasks}, os.environ, called=option).tasks)
     found = asyncio.run(_take(shadow, limit))
     if as_json:
-        print(json.dumps(_data(shadow, found), indent=2))
+        print_json(_data(shadow, found))
     else:
         _show(shadow, found, by_task=stats)
     return Code.OK
@@ -106,18 +103,9 @@ def _by_task(found: Snapshot) -> dict[str, Counter[str]]:
 
 
 def _show(shadow: Shadow, found: Snapshot, *, by_task: bool) -> None:
-    from rich.console import Console  # noqa: PLC0415 - rich is slow to import
-    from rich.table import Table  # noqa: PLC0415
-
-    def table(*columns: str) -> Table:
-        made = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
-        for column in columns:
-            made.add_column(column, overflow="fold", justify="right" if column in STATES else "left")
-        return made
-
-    console = Console(markup=False, highlight=False, emoji=False)
+    out = console()
     more = "".join(f", {count} {word}" for word, count in (("parked", found.parked), ("dead", found.dead)) if count)
-    console.print(
+    out.print(
         f"shadow {shadow.name}: {_running(found)} running, {found.queued} queued, {found.scheduled} scheduled{more}"
     )
     calls = table("state", "task", "key", "attempt", "when", "worker")
@@ -129,19 +117,19 @@ def _show(shadow: Shadow, found: Snapshot, *, by_task: bool) -> None:
         due = _due(execution.when, found.taken)
         calls.add_row(_state(execution), execution.call_repr(), execution.key, str(execution.attempt), due, "")
     if calls.row_count:
-        console.print(calls)
+        out.print(calls)
     if (unlisted := found.total_tasks - calls.row_count) > 0:
-        console.print(f"... and {unlisted} more; --limit {found.total_tasks} lists them too")
+        out.print(f"... and {unlisted} more; --limit {found.total_tasks} lists them too")
     if by_task:
-        counts = table("task", *STATES)
+        counts = table("task", *STATES, right=STATES)
         for task, states in _by_task(found).items():
             counts.add_row(task, *(str(states[state]) for state in STATES))
-        console.print(counts)
+        out.print(counts)
     workers = table("worker", "last seen", "tasks")
     for worker in found.workers:
         seen = f"{_rough(found.taken - worker.last_seen)} ago"
         workers.add_row(worker.name, seen, ", ".join(sorted(worker.tasks)))
-    console.print(workers if workers.row_count else "no worker is here")
+    out.print(workers if workers.row_count else "no worker is here")
 
 
 STATES = ("running", "queued", "scheduled", "parked")

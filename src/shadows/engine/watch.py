@@ -10,7 +10,7 @@ import attrs
 
 from shadows.core.lifecycle import ExecutionState
 from shadows.errors import BrokerUnavailable, ExecutionCancelled, ResultUnavailable
-from shadows.ports.broker import Part, Record
+from shadows.ports.looking import Part, Record
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Mapping

@@ -22,6 +22,7 @@ import attrs
 
 from shadows.core.scheduling import AT_ONCE, Due
 from shadows.ports.letters import DeadLetter
+from shadows.ports.looking import Part, Record, Survey
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 
     from shadows.core.gates import Gate
     from shadows.core.holder import Holder
-    from shadows.core.lifecycle import ExecutionState
     from shadows.core.verdict import Verdict
     from shadows.ports.admission import Admission
     from shadows.ports.seeding import Seed, Seeding
@@ -174,76 +174,6 @@ class Cancellation(enum.StrEnum):
     REQUESTED = "requested"
     """it is running; its holder was told"""
     NOT_LIVE = "not_live"
-
-
-class Part(enum.Flag):
-    """What a read brings besides the small values of the record."""
-
-    NOTHING = 0
-    PAYLOAD = enum.auto()
-    RESULT = enum.auto()
-    WATCH = enum.auto()
-    """from this step on, publish this record's events (see the event bus)"""
-
-
-@attrs.frozen
-class Record:
-    """What the broker keeps for a key."""
-
-    key: str
-    state: ExecutionState
-    run: str
-    attempt: int
-    due: int | None = None
-    """ms; of live runs"""
-    fence: int | None = None
-    holder: str | None = None
-    """the holder's id"""
-    started: int | None = None
-    ended: int | None = None
-    task: str | None = None
-    """of ended runs"""
-    reason: str | None = None
-    deliveries: int = 0
-    """of running calls"""
-    cancel_requested: bool = False
-    successor: str | None = None
-    """the run id of the successor, if the running call has one"""
-    payload: bytes | None = attrs.field(repr=False, default=None)
-    """if asked for: of live, failed and dead runs"""
-    result: bytes | None = attrs.field(repr=False, default=None)
-    """if asked for: of ended runs that have an outcome"""
-
-    @property
-    def occurrence(self) -> bool:
-        """Whether the broker placed this run by itself (``follow``, ``seed``); its id is then ``#`` and a number."""
-        return self.run.startswith("#")
-
-
-@attrs.frozen
-class Counts:
-    """Exact numbers at one moment."""
-
-    scheduled: int
-    queued: int
-    running: int
-    parked: int
-    unknown: int
-    """of those: waiting for a worker that knows their task"""
-    dead: int
-
-
-@attrs.frozen
-class Survey:
-    """A bounded look at a shadow."""
-
-    taken: int
-    """ms since the epoch"""
-    counts: Counts
-    records: tuple[Record, ...]
-    """waiting and running calls with their payloads: due first, then in the order in which they became
-    ready
-    """
 
 
 class Broker(Protocol):

@@ -11,7 +11,7 @@ from shadows.adapters.memory import admitting, claiming, reading, scheduling, se
 from shadows.adapters.memory.bells import Sleeper
 from shadows.adapters.memory.presence import linger, stop_lingering
 from shadows.adapters.memory.strikes import refuse_if_moved
-from shadows.ports.broker import Part
+from shadows.ports.looking import Part
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,8 +24,9 @@ if TYPE_CHECKING:
     from shadows.core.verdict import Verdict
     from shadows.ports.admission import Admission
     from shadows.ports.backend import Terms
-    from shadows.ports.broker import Cancellation, Claim, Entry, Lease, Order, Placement, Record, Settlement, Survey
+    from shadows.ports.broker import Cancellation, Claim, Entry, Lease, Order, Placement, Settlement
     from shadows.ports.letters import DeadLetter
+    from shadows.ports.looking import Record, Survey
     from shadows.ports.seeding import Seed, Seeding
 
 

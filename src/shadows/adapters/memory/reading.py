@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import chain, islice
 
 from shadows.core.lifecycle import ExecutionState
-from shadows.ports.broker import Counts, Part, Record, Survey
+from shadows.ports.looking import Counts, Part, Record, Survey
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

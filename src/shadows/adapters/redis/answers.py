@@ -9,8 +9,9 @@ from shadows.core.gates import REASONS
 from shadows.core.lifecycle import ExecutionState
 from shadows.core.scheduling import Due
 from shadows.ports.admission import Admission, Passage
-from shadows.ports.broker import Claim, Counts, Lease, Record
+from shadows.ports.broker import Claim, Lease
 from shadows.ports.letters import DeadLetter
+from shadows.ports.looking import Counts, Record
 from shadows.ports.strike_log import Instruction, News
 
 TYPE_CHECKING = False

@@ -16,21 +16,9 @@ from shadows.adapters.redis.keys import Keys, encode
 from shadows.core.lifecycle import ExecutionState
 from shadows.core.verdict import Kind
 from shadows.errors import BrokenKey
-from shadows.ports.broker import (
-    BATCH,
-    Cancellation,
-    Claim,
-    Entry,
-    Lease,
-    Order,
-    Part,
-    Placed,
-    Placement,
-    Record,
-    Settlement,
-    Survey,
-)
+from shadows.ports.broker import BATCH, Cancellation, Claim, Entry, Lease, Order, Placed, Placement, Settlement
 from shadows.ports.letters import DeadLetter
+from shadows.ports.looking import Part, Record, Survey
 from shadows.ports.seeding import Seeding
 from shadows.ports.strike_log import StrikesMoved
 

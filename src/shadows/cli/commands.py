@@ -1,0 +1,29 @@
+"""Every command: what it is for, and the function that carries it out, which is imported when it is its turn."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Command(NamedTuple):
+    """One command; its name has one word, or two when it belongs to a group."""
+
+    purpose: str
+    place: str
+    """module:function"""
+
+
+COMMANDS = {
+    "worker": Command("run the calls of a shadow", "shadows.cli.worker:worker"),
+    "snapshot": Command("show what waits, what runs, and who works", "shadows.cli.snapshot:snapshot"),
+    "clear": Command("cancel every waiting call; running ones go on", "shadows.cli.clear:clear"),
+    "demo": Command("see shadows at work; needs no server", "shadows.cli.demo:demo"),
+    "version": Command("print the version", "shadows.cli.version:version"),
+}
+"""By name, in the order in which they are shown."""
+
+
+def group(name: str) -> dict[str, str]:
+    """Return the commands of a group, by their second word, with what they are for; empty if there is no such group."""
+    members = {words: command for words, command in COMMANDS.items() if words.startswith(f"{name} ")}
+    return {words.partition(" ")[2]: command.purpose for words, command in members.items()}
