@@ -84,10 +84,11 @@ def test(python, rest):
     if fetched and os.environ.get("CI") == "true":
         return fetched
     run(python, "-m", "compileall", "-q", "src", "tests")
+    tests = ["-m", "pytest", "--numprocesses", "auto", "--maxprocesses", "8", "--dist", "worksteal", *rest]
     if percent is None:
-        return run(python, "-m", "pytest", *rest)
+        return run(python, *tests)
     run(python, "-m", "coverage", "erase")
-    tested = run(python, "-m", "coverage", "run", "-m", "pytest", *rest)
+    tested = run(python, "-m", "coverage", "run", *tests)
     if tested:
         return tested
     run(python, "-m", "coverage", "combine", "--quiet")

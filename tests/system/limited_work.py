@@ -47,7 +47,7 @@ async def serve(
 ) -> int:
     """Work for a moment, under three limits."""
     note(what="begin", number=number, customer=customer, region=region)
-    await asyncio.sleep(0.02)
+    await asyncio.sleep(0.08)
     note(what="end", number=number)
     return number
 

@@ -20,7 +20,7 @@ from tests.system.limited_work import CUSTOMERS, HISTORY, IN_ALL, PER_CUSTOMER, 
 from tests.system.overlap import bodies, most_at_once
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
     from pathlib import Path
 
     from tests.system.conftest import Program
@@ -28,11 +28,13 @@ if TYPE_CHECKING:
 UNMEASURED = {"COVERAGE_PROCESS_CONFIG": "", "COVERAGE_PROCESS_START": ""}
 """The workers are busy enough; what they run of shadows is measured by other tests."""
 CALLS, KILLS, FREEZES = 10_000, 20, 6
+READY = "knows"
+"""What a worker says when it begins."""
 LEASE = 1.0
 """Seconds"""
 
 
-@attrs.define
+@attrs.define(eq=False)
 class Nemesis:
     """Kills and freezes workers, and knows when each was gone."""
 
@@ -43,7 +45,8 @@ class Nemesis:
 
     async def kill(self) -> None:
         """End one worker without a word, and start another in its place."""
-        victim = self.workers.pop(self.dice.randrange(len(self.workers)))
+        victim = self._somebody_at_work()
+        self.workers.remove(victim)
         victim.signal(signal.SIGKILL)
         await asyncio.to_thread(victim.end)
         self.gone[victim.pid].append((time.monotonic(), inf))
@@ -51,12 +54,15 @@ class Nemesis:
 
     async def freeze(self) -> None:
         """Stop one worker for longer than its leases last."""
-        victim = self.dice.choice(self.workers)
+        victim = self._somebody_at_work()
         since = time.monotonic()
         victim.signal(signal.SIGSTOP)
         await asyncio.sleep(LEASE * 2.5)
         victim.signal(signal.SIGCONT)
         self.gone[victim.pid].append((since, time.monotonic()))
+
+    def _somebody_at_work(self) -> Program:
+        return self.dice.choice([worker for worker in self.workers if READY in worker.text])
 
 
 @pytest.mark.slow
@@ -69,7 +75,7 @@ async def test_no_limit_is_exceeded_and_no_slot_leaks_while_workers_are_killed_a
     print(f"seed {seed}")
     history = tmp_path / "history"
     words = ["worker", "--tasks", "tests.system.limited_work:tasks", "--url", one_place, "--shadows", shadow_name]
-    words += ["--redelivery-timeout", f"{LEASE:g}s", "--concurrency", "20", "--logging-format", "plain"]
+    words += ["--redelivery-timeout", f"{LEASE:g}s", "--concurrency", "6", "--logging-format", "plain"]
     settings = {HISTORY: str(history), "SHADOW_WORKER_MAX_DELIVERIES": "1000", **UNMEASURED}
 
     def start() -> Program:
@@ -77,24 +83,21 @@ async def test_no_limit_is_exceeded_and_no_slot_leaks_while_workers_are_killed_a
 
     nemesis = Nemesis(start, random.Random(seed), [start() for _ in range(3)])
     for worker in nemesis.workers:
-        await asyncio.to_thread(worker.until, "knows")
+        await asyncio.to_thread(worker.until, READY)
     async with Shadow(shadow_name, one_place) as shadows:
         shadows.register(serve)
-        placed = asyncio.create_task(place(shadows, nemesis.dice))
         plan = ["kill"] * KILLS + ["freeze"] * FREEZES
         nemesis.dice.shuffle(plan)
-        for what in plan:
-            await asyncio.sleep(nemesis.dice.uniform(0.3, 0.9))
-            assert (await shadows.snapshot(1)).total_tasks, "nothing was left to disturb"
+        keys = await place(shadows, nemesis.dice)
+
+        async def has_come_to(calls: int) -> bool:
+            return CALLS - (await shadows.snapshot(1)).total_tasks >= calls
+
+        for step, what in enumerate(plan, start=1):
+            await comes_true(lambda: has_come_to(step * CALLS // (len(plan) + 2)))  # noqa: B023 - awaited here
             await (nemesis.kill() if what == "kill" else nemesis.freeze())
-        keys = await placed
 
-        async def quiet() -> bool:
-            return (await shadows.snapshot(1)).total_tasks == 0
-
-        async with asyncio.timeout(150):
-            while not await quiet():  # noqa: ASYNC110 - other processes set no event of ours
-                await asyncio.sleep(0.1)
+        await comes_true(lambda: has_come_to(CALLS))
         ended = [await shadows.get_execution(key) for key in keys[:: len(keys) // 100]]
         assert Counter(None if one is None else one.state for one in ended) == {"completed": len(ended)}
         assert (await shadows.snapshot(1)).dead == 0
@@ -110,22 +113,26 @@ async def test_no_limit_is_exceeded_and_no_slot_leaks_while_workers_are_killed_a
 
     ran = bodies(limited_work.read(history), nemesis.gone)
     assert {body.number for body in ran} == set(range(CALLS))
+    cut = {body.pid for body in ran if any(body.end == since for since, _ in nemesis.gone[body.pid])}
+    assert len(cut) >= KILLS // 2, "the workers had nothing to do when they were disturbed"
     for group, most in most_at_once(ran).items():
         allowed = {"customer": PER_CUSTOMER, "region": PER_REGION, "all": IN_ALL}[group.split()[0]]
         assert most <= allowed, (seed, group, most)
 
 
 async def place(shadows: Shadow, dice: random.Random) -> list[str]:
-    """Place the calls little by little, so that there is work for as long as workers are disturbed."""
-    keys: list[str] = []
-    for start in range(0, CALLS, 250):
-        calls = [
-            shadows.call(serve, key=f"serve-{number}")(number, dice.randrange(CUSTOMERS), customer_region(number))
-            for number in range(start, start + 250)
-        ]
-        keys += [execution.key for execution in await shadows.add_many(calls)]
-        await asyncio.sleep(0.5)
-    return keys
+    """Place all calls, so that there is work for as long as workers are disturbed, and give their keys."""
+    calls = [
+        shadows.call(serve, key=f"serve-{number}")(number, dice.randrange(CUSTOMERS), customer_region(number))
+        for number in range(CALLS)
+    ]
+    return [execution.key for execution in await shadows.add_many(calls)]
+
+
+async def comes_true(happens: Callable[[], Awaitable[bool]]) -> None:
+    """Look again and again until something is the case, or the test's time is over."""
+    while not await happens():  # noqa: ASYNC110 - other processes set no event of ours
+        await asyncio.sleep(0.05)
 
 
 def customer_region(number: int) -> int:
