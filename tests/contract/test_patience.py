@@ -36,6 +36,20 @@ async def test_after_a_broken_trip_the_cancels_are_told_again(harness: Harness) 
     assert answer.cancels == (("a", lease.fence),)
 
 
+async def test_the_cancels_are_told_also_where_there_is_no_room_for_what_comes_back(harness: Harness) -> None:
+    """INV 17: of what it knows, wherever that stands; what it does not know comes back, or ends, when it has room."""
+    broker, who = harness.broker, worker()
+    await place(broker, *(call(key) for key in "abcd"))
+    known = [lease.token for lease in await take(broker, who) if lease.key in "bd"]
+    for key in "ad":
+        await broker.cancel(key)
+    await claim(broker, who)
+    answer = await claim(broker, who, 0, known=tuple(known))
+    assert [key for key, _ in answer.cancels] == ["d"]
+    answer = await claim(broker, who, 1, known=tuple(known))
+    assert (keys(answer.leases), [key for key, _ in answer.cancels]) == (["c"], ["d"])
+
+
 async def test_a_claim_that_is_not_to_hear_leaves_the_messages_where_they_are(harness: Harness) -> None:
     """They are for the other claim of this holder, which waits for them."""
     broker, who = harness.broker, worker()

@@ -191,9 +191,10 @@ def _lease(store: Store, order: Order, run: Run) -> Lease:
 
 
 def _cancels(store: Store, order: Order) -> tuple[tuple[str, int], ...]:
-    """Tell the holder once which of its calls to cancel; after a broken trip all: its answer is lost."""
+    """Tell the holder once which of its calls to cancel; after a broken trip all that it knows: its answer is lost."""
     if order.known is not None:
-        asked = [token for token, hold in store.held.items() if hold.run.cancel_requested]
+        known = frozenset(order.known)
+        asked = [token for token, hold in store.held.items() if token in known and hold.run.cancel_requested]
     else:
         asked = list(store.untold) if order.hear else []
     mine = [token for token in asked if store.held[token].holder.id == order.holder.id]

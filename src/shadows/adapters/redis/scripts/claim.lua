@@ -97,7 +97,7 @@ end
 -- After a broken trip: what is pending for this holder although it knows nothing of it.  No delivery is counted.
 -- It looks at no more than the holder's own leases, a page at a time.  Returns whether some had to be left.
 local function recover(leases, limit, most, holder, known, messages)
-  local from = '-'
+  local from, left = '-', false
   local rows
   repeat
     rows = call('XPENDING', stream, GROUP, from, '+', PAGE, holder)
@@ -109,7 +109,7 @@ local function recover(leases, limit, most, holder, known, messages)
       elseif not entry then
         forget(id)
       elseif #leases >= limit then
-        return limit > 0
+        left = limit > 0
       else
         call('XCLAIM', stream, GROUP, holder, 0, id, 'IDLE', 0, 'JUSTID')
         take(leases, most, id, entry[2], row[4])
@@ -117,7 +117,7 @@ local function recover(leases, limit, most, holder, known, messages)
       from = '(' .. id
     end
   until #rows < PAGE
-  return false
+  return left
 end
 
 -- Redeliver what has been idle for longer than its own holder's lease, a bounded step from `cursor` on.
