@@ -10,15 +10,18 @@ import subprocess
 import sys
 import threading
 import time
+from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 from uuid import uuid4
 
 import attrs
 import pytest
 import redis
 
+from shadows import Shadow
 from shadows.cli import main
+from shadows.core.holder import holder
 from tests.servers import wanted
 from tests.system.reading import Reader
 
@@ -62,6 +65,22 @@ async def until(happens: Callable[[], Awaitable[object]]) -> None:
     async with asyncio.timeout(PATIENCE):
         while not await happens():  # noqa: ASYNC110 - other processes set no event of ours
             await asyncio.sleep(0.02)
+
+
+def on(url: str, name: str, act: Callable[[Shadow], Awaitable[Any]]) -> Any:
+    """Do something to a shadow, in a loop of its own."""
+
+    async def run() -> Any:
+        async with Shadow(name, url) as shadow:
+            return await act(shadow)
+
+    return asyncio.run(run())
+
+
+def attend(url: str, name: str, worker: str, *tasks: str) -> None:
+    """Let a worker be here that knows these tasks, and does nothing."""
+    its = holder(worker, timedelta(minutes=1), nonce=uuid4().hex)
+    on(url, name, lambda shadow: shadow.backend().presence.check_in(its, tasks, horizon=60_000))
 
 
 def empty_database(place: str) -> str:

@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import re
 import subprocess
 import sys
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
-from shadows import ExecutionState, Shadow, __version__
+from shadows import ExecutionState, __version__
 from shadows.cli.commands import COMMANDS, group
 from shadows.cli.worker import worker
+from tests.system.conftest import on
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable
     from pathlib import Path
 
+    from shadows import Shadow
     from tests.system.conftest import Said
 
     type Run = Callable[..., Said]
@@ -70,16 +71,6 @@ async def place_some(shadow: Shadow) -> None:
     await shadow.add(double, key="now")(21)
     await shadow.add(fail, key="bad")()
     await shadow.add(double, key="later", when=timedelta(hours=2))(3)
-
-
-def on(url: str, name: str, act: Callable[[Shadow], Coroutine[Any, Any, Any]]) -> Any:
-    """Do something to a shadow, in a loop of its own."""
-
-    async def run() -> Any:
-        async with Shadow(name, url) as shadow:
-            return await act(shadow)
-
-    return asyncio.run(run())
 
 
 # Help and usage

@@ -16,6 +16,9 @@ class Command(NamedTuple):
 COMMANDS = {
     "worker": Command("run the calls of a shadow", "shadows.cli.worker:worker"),
     "snapshot": Command("show what waits, what runs, and who works", "shadows.cli.snapshot:snapshot"),
+    "strike": Command("stop calls without a deploy: by task, by argument, or both", "shadows.cli.strikes:strike"),
+    "restore": Command("lift a strike again", "shadows.cli.strikes:restore"),
+    "strikes ls": Command("list the strikes in force", "shadows.cli.strikes:ls"),
     "clear": Command("cancel every waiting call; running ones go on", "shadows.cli.clear:clear"),
     "demo": Command("see shadows at work; needs no server", "shadows.cli.demo:demo"),
     "version": Command("print the version", "shadows.cli.version:version"),

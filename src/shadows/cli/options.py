@@ -58,6 +58,15 @@ def shadow_of(name: str | None, url: str | None) -> Shadow:
     return Shadow(name=found.name, url=found.url)
 
 
+def tasks_of(paths: list[str] | None) -> tuple[str, ...]:
+    """Return the paths of tasks that a command was told of, or else the environment.
+
+    Raises:
+        ConfigurationError: one of them is none.
+    """
+    return settings.process_options({"tasks": paths}, os.environ, called=option).tasks
+
+
 def load(shadow: Shadow, paths: Iterable[str]) -> None:
     """Register the tasks that lie at these paths; the working directory may hold them.
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
+
+from shadows.core.durations import text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -27,6 +30,12 @@ def table(*columns: str, right: Iterable[str] = ()) -> Table:
     for column in columns:
         made.add_column(column, overflow="fold", justify="right" if column in right else "left")
     return made
+
+
+def rough(span: timedelta) -> str:
+    """Return a span as people say it: whole seconds, but tenths below ten."""
+    seconds = max(span.total_seconds(), 0)
+    return f"{seconds:.1f}s" if seconds < 10 else text(timedelta(seconds=round(seconds)))  # noqa: PLR2004
 
 
 def print_json(data: Any) -> None:

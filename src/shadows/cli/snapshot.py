@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections import Counter
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
 from shadows.cli.exits import Code
-from shadows.cli.options import AsJson, ShadowName, Tasks, Url, load, option, shadow_of
-from shadows.cli.printing import console, print_json, table
-from shadows.core import settings
-from shadows.core.durations import text
+from shadows.cli.options import AsJson, ShadowName, Tasks, Url, load, shadow_of, tasks_of
+from shadows.cli.printing import console, print_json, rough, table
 
 if TYPE_CHECKING:
-    from datetime import datetime, timedelta
+    from datetime import datetime
 
     from shadows.execution import Execution
     from shadows.shadow import Shadow
@@ -38,7 +35,7 @@ def snapshot(
 ) -> int:
     """Show a shadow: exact numbers, the calls that run and wait, and the workers that are here."""
     shadow = shadow_of(shadows, url)
-    load(shadow, settings.process_options({"tasks": tasks}, os.environ, called=option).tasks)
+    load(shadow, tasks_of(tasks))
     found = asyncio.run(_take(shadow, limit))
     if as_json:
         print_json(_data(shadow, found))
@@ -110,7 +107,7 @@ def _show(shadow: Shadow, found: Snapshot, *, by_task: bool) -> None:
     )
     calls = table("state", "task", "key", "attempt", "when", "worker")
     for one in found.running:
-        since = f"for {_rough(found.taken - one.started)}"
+        since = f"for {rough(found.taken - one.started)}"
         execution = one.execution
         calls.add_row("running", execution.call_repr(), execution.key, str(execution.attempt), since, one.worker)
     for execution in found.future:
@@ -127,7 +124,7 @@ def _show(shadow: Shadow, found: Snapshot, *, by_task: bool) -> None:
         out.print(counts)
     workers = table("worker", "last seen", "tasks")
     for worker in found.workers:
-        seen = f"{_rough(found.taken - worker.last_seen)} ago"
+        seen = f"{rough(found.taken - worker.last_seen)} ago"
         workers.add_row(worker.name, seen, ", ".join(sorted(worker.tasks)))
     out.print(workers if workers.row_count else "no worker is here")
 
@@ -138,10 +135,4 @@ STATES = ("running", "queued", "scheduled", "parked")
 def _due(when: datetime | None, now: datetime) -> str:
     if when is None or when <= now:
         return "now"
-    return f"in {_rough(when - now)}"
-
-
-def _rough(span: timedelta) -> str:
-    """Return a span as people say it: whole seconds, but tenths below ten."""
-    seconds = max(span.total_seconds(), 0)
-    return f"{seconds:.1f}s" if seconds < 10 else text(type(span)(seconds=round(seconds)))  # noqa: PLR2004
+    return f"in {rough(when - now)}"

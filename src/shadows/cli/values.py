@@ -232,16 +232,16 @@ def _as_text(value: str) -> str:
 def _spellings(value: object) -> list[str]:
     """Return how it might be written, the nicest first."""
     kind = type(value)
-    place = f"{kind.__module__}.{kind.__qualname__}"
+    place = kind.__name__ if kind.__name__ in _SHORT else f"{kind.__module__}.{kind.__qualname__}"
     match value:
         case enum.Enum():
             return [f"{place}:{value.value}", f"{place}:{value.name}"]
         case bool() | None:
             return [f"bool:{str(value).lower()}", f"json:{json.dumps(value)}"]
         case int() | float():
-            return [f"{kind.__name__}:{value!r}"]
+            return [f"{place}:{value!r}"]
         case bytes():
-            return [f"bytes:{value.decode(errors='replace')}"]
+            return [f"{place}:{value.decode(errors='replace')}"]
         case datetime() | date() | time():
             return [f"{place}:{value.isoformat()}"]
         case timedelta():
