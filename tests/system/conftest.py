@@ -45,7 +45,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run with each place: `place` is the URL of memory, of a Redis and of a Valkey in turn, `real_place` of the
     latter two, `one_place` of one of them; `one_name` is the name of a server.  Where there is none, it is a skip.
     """
-    if "place" in metafunc.fixturenames:
+    if {"place", "here"} & set(metafunc.fixturenames):
         metafunc.parametrize("place", ["memory", *one_of_each()], indirect=True)
     if "real_place" in metafunc.fixturenames:
         metafunc.parametrize("real_place", one_of_each(), indirect=True)
@@ -115,6 +115,14 @@ def one_place(request: pytest.FixtureRequest, servers: Servers) -> str:
 def shadow_name() -> str:
     """Give a name that no other test uses."""
     return f"test-{uuid4().hex[:12]}"
+
+
+@pytest.fixture
+def here(place: str, shadow_name: str, monkeypatch: pytest.MonkeyPatch) -> tuple[str, str]:
+    """Give a URL and a name which the environment holds too, so that commands need no options."""
+    monkeypatch.setenv("SHADOW_URL", place)
+    monkeypatch.setenv("SHADOW_NAME", shadow_name)
+    return place, shadow_name
 
 
 def _reader(place: str, name: str, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Reader]:

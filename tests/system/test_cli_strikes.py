@@ -32,14 +32,6 @@ def bank(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-@pytest.fixture
-def here(place: str, shadow_name: str, monkeypatch: pytest.MonkeyPatch) -> tuple[str, str]:
-    """Give a place and a name, which the environment holds too."""
-    monkeypatch.setenv("SHADOW_URL", place)
-    monkeypatch.setenv("SHADOW_NAME", shadow_name)
-    return place, shadow_name
-
-
 def struck(here: tuple[str, str], customer_id: str, amount: int) -> bool:
     """Tell whether a payment is struck."""
     execution = on(*here, lambda shadow: shadow.add(pay)(customer_id, amount))

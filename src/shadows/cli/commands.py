@@ -19,7 +19,10 @@ COMMANDS = {
     "strike": Command("stop calls without a deploy: by task, by argument, or both", "shadows.cli.strikes:strike"),
     "restore": Command("lift a strike again", "shadows.cli.strikes:restore"),
     "strikes ls": Command("list the strikes in force", "shadows.cli.strikes:ls"),
+    "cancel": Command("cancel one call by its key", "shadows.cli.cancel:cancel"),
     "clear": Command("cancel every waiting call; running ones go on", "shadows.cli.clear:clear"),
+    "workers ls": Command("list the workers that are here", "shadows.cli.workers:ls"),
+    "workers for-task": Command("list those that know a task", "shadows.cli.workers:for_task"),
     "demo": Command("see shadows at work; needs no server", "shadows.cli.demo:demo"),
     "version": Command("print the version", "shadows.cli.version:version"),
 }

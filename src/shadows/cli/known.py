@@ -1,4 +1,4 @@
-"""Which tasks the workers that are here know: a name that none of them knows is most likely a typo."""
+"""What is known of names and keys: one that nobody knows is most likely a typo."""
 
 from __future__ import annotations
 
@@ -6,9 +6,13 @@ import difflib
 import sys
 from typing import TYPE_CHECKING
 
+from shadows.cli.complaints import Complaint
+from shadows.cli.exits import Code
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from shadows.shadow import Shadow
     from shadows.snapshot import WorkerInfo
 
 
@@ -26,3 +30,10 @@ def note(words: str) -> None:
     """Tell people something that does not stand in the way."""
     if words:
         print(f"note: {words}", file=sys.stderr)
+
+
+def no_call(key: str, shadow: Shadow) -> Complaint:
+    """Return what there is to say of a key that nobody knows."""
+    what = f"the shadow {shadow.name} has no call {key!r}"
+    cause = "it never had, or what became of it is not kept any more; --shadows and --url say where to look"
+    return Complaint(Code.NOT_FOUND, what, cause=cause, remedy="shadows snapshot")

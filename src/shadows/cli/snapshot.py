@@ -11,6 +11,7 @@ from cyclopts import Parameter
 from shadows.cli.exits import Code
 from shadows.cli.options import AsJson, ShadowName, Tasks, Url, load, shadow_of, tasks_of
 from shadows.cli.printing import console, print_json, rough, table
+from shadows.cli.workers import worker_data, worker_table
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -71,10 +72,7 @@ def _data(shadow: Shadow, found: Snapshot) -> dict[str, Any]:
             *(_call(execution) for execution in found.future),
         ],
         "by_task": {task: dict(states) for task, states in _by_task(found).items()},
-        "workers": [
-            {"name": one.name, "id": one.id, "last_seen": one.last_seen.isoformat(), "tasks": sorted(one.tasks)}
-            for one in found.workers
-        ],
+        "workers": [worker_data(one) for one in found.workers],
     }
 
 
@@ -122,11 +120,7 @@ def _show(shadow: Shadow, found: Snapshot, *, by_task: bool) -> None:
         for task, states in _by_task(found).items():
             counts.add_row(task, *(str(states[state]) for state in STATES))
         out.print(counts)
-    workers = table("worker", "last seen", "tasks")
-    for worker in found.workers:
-        seen = f"{rough(found.taken - worker.last_seen)} ago"
-        workers.add_row(worker.name, seen, ", ".join(sorted(worker.tasks)))
-    out.print(workers if workers.row_count else "no worker is here")
+    out.print(worker_table(found.workers, found.taken))
 
 
 STATES = ("running", "queued", "scheduled", "parked")

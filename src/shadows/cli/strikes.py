@@ -175,7 +175,7 @@ def _asked(
     function = task or None
     if function is None and not conditions:
         raise UsageError("this names no call; give a task, a condition or both")
-    pairs = {name: (cast("Comparison", sign), bound) for name, sign, bound in conditions}
+    pairs: Conditions = {name: (cast("Comparison", sign), bound) for name, sign, bound in conditions}
     if len(pairs) < len(conditions):
         twice = next(name for name, *_ in conditions if [each[0] for each in conditions].count(name) > 1)
         raise UsageError(f"{twice} is compared twice; for a range write {twice} between int:1..int:9")
