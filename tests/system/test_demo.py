@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 
 PROMISED = [
     r"immediate +greet +completed +returned 'Hello, Ada!'",
-    r"scheduled +remind +scheduled +due in \d\.\d s",
+    r"scheduled +remind +scheduled +due in \d\.\ds",
     r"scheduled +remind +completed +returned 'Remember the milk', \d+ ms after its time",
     r"keyed +charge +completed +returned 'order \d+ is charged'",
     r"keyed again +charge +refused +the key 'charge-order-\d+' is taken by a live run",
-    r"retried +ask_a_flaky_service +scheduled +attempt 1 failed; \d\.\d s until the next one",
-    r"retried +ask_a_flaky_service +scheduled +attempt 2 failed; \d\.\d s until the next one",
+    r"retried +ask_a_flaky_service +scheduled +attempt 1 failed; the next one is due in \d\.\ds",
+    r"retried +ask_a_flaky_service +scheduled +attempt 2 failed; the next one is due in \d\.\ds",
     r"retried +ask_a_flaky_service +completed +returned 'an answer, at attempt 3'",
     r"in a thread +count_primes +completed +returned 9592",
     r"failing +divide +failed +ZeroDivisionError: division by zero",

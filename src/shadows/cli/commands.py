@@ -19,6 +19,7 @@ COMMANDS = {
     "strike": Command("stop calls without a deploy: by task, by argument, or both", "shadows.cli.strikes:strike"),
     "restore": Command("lift a strike again", "shadows.cli.strikes:restore"),
     "strikes ls": Command("list the strikes in force", "shadows.cli.strikes:ls"),
+    "watch": Command("follow one call to its end", "shadows.cli.watch:watch"),
     "cancel": Command("cancel one call by its key", "shadows.cli.cancel:cancel"),
     "clear": Command("cancel every waiting call; running ones go on", "shadows.cli.clear:clear"),
     "workers ls": Command("list the workers that are here", "shadows.cli.workers:ls"),

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from shadows.adapters.clock import SystemClock
 from shadows.cli.demo_views import Happening, view
 from shadows.cli.exits import Code
+from shadows.cli.notes import returned, standing
 from shadows.cli.options import Url, shadow_of
 from shadows.core.disposition import Disposition
 from shadows.core.lifecycle import ExecutionState
@@ -148,24 +149,9 @@ async def _working(shadow: Shadow) -> AsyncGenerator[None]:
 
 async def _note(execution: Execution[Any]) -> str:
     """Return what there is to say about the state that it has just reached."""
-    match execution.state:
-        case ExecutionState.SCHEDULED if execution.attempt > 1:
-            return f"attempt {execution.attempt - 1} failed; {_wait(execution)} until the next one"
-        case ExecutionState.SCHEDULED:
-            return f"due in {_wait(execution)}"
-        case ExecutionState.QUEUED:
-            return "waits for a worker"
-        case ExecutionState.RUNNING:
-            return f"attempt {execution.attempt} on {execution.worker}"
-        case ExecutionState.COMPLETED:
-            return f"returned {await execution.get_result()!r}{_lateness(execution)}"
-        case _:
-            return execution.error or "ended"
-
-
-def _wait(execution: Execution[Any]) -> str:
-    wait = execution.when - SystemClock().now() if execution.when else timedelta(0)
-    return f"{wait.total_seconds():.1f} s"
+    if execution.state is ExecutionState.COMPLETED:
+        return f"{await returned(execution)}{_lateness(execution)}"
+    return standing(execution, SystemClock().now())
 
 
 def _lateness(execution: Execution[Any]) -> str:
