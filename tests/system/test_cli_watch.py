@@ -236,7 +236,9 @@ async def test_a_terminal_shows_what_has_not_begun(
                 await shadow.cancel(execution.key)
 
             assert await watching.follow(execution, cancel) == 1
-    assert re.search(r"scheduled +.*due in ", capsys.readouterr().out)
+    text = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", capsys.readouterr().out)
+    assert re.search(rf"{TIME}  scheduled  due in ", text), text
+    assert re.search(rf"{TIME}  cancelled  cancelled", text), text
 
 
 async def test_much_progress_makes_few_lines(shadow_name: str, capsys: pytest.CaptureFixture[str]) -> None:

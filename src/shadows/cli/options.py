@@ -48,14 +48,16 @@ AsJson = Annotated[
 ]
 
 
-def shadow_of(name: str | None, url: str | None) -> Shadow:
+def shadow_of(name: str | None, url: str | None, *, allow_unknown: bool = False) -> Shadow:
     """Return the shadow that a command was told of, not entered yet.
+
+    With ``allow_unknown`` it places calls of tasks that are not registered here.
 
     Raises:
         ConfigurationError: an option or a variable cannot work.
     """
     found = settings.shadow_options({"name": name, "url": url}, os.environ, called=_shadow_option)
-    return Shadow(name=found.name, url=found.url)
+    return Shadow(name=found.name, url=found.url, allow_unknown=allow_unknown)
 
 
 def tasks_of(paths: list[str] | None) -> tuple[str, ...]:

@@ -63,7 +63,8 @@ def strike(
 ) -> int:
     """Stop calls without a deploy: those of a task, those with an argument, or both.
 
-    New calls are not placed; waiting ones end cancelled when they come due, or are held.
+    New calls are not placed.
+    Waiting ones end cancelled when they come due, or are held.
     """
     asked = _asked(task, parameter, operator, value, where, reason=reason, hold=hold)
     end = None if until is None else instant_or_span(until, option="--until")

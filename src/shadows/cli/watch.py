@@ -32,8 +32,9 @@ def watch(
 ) -> int:
     """Follow one call to its end: its states, its progress and its result.
 
-    It ends with 0 if the call has completed, with 1 if it has failed or was cancelled, and with 3 if there is no such
-    call.  With --json each event is a line.
+    It ends with 0 if the call has completed, with 1 if it has failed or was
+    cancelled, and with 3 if there is no such call.
+    With --json each event is a line.
     """
     limit = None if timeout is None else duration(timeout, option="--timeout")
     shadow = shadow_of(shadows, url)
