@@ -327,8 +327,8 @@ def test_a_snapshot_shows_numbers_calls_and_workers(shadows: Run, place: str, sh
     said = shadows("snapshot", "--url", place, "--shadows", shadow_name, "--stats", "--tasks", "shop:tasks")
     assert said.code == 0
     assert f"shadow {shadow_name}: 0 running, 2 queued, 1 scheduled" in said.out
-    assert re.search(r"scheduled +double\(\.\.\.\) +later +1 +in (1h59m\d+s|2h)", said.out), said.out
-    assert re.search(r"queued +double\(\.\.\.\) +now +1 +now", said.out), said.out
+    assert re.search(r"scheduled +double +later +in (1h59m|2h)", said.out), said.out
+    assert re.search(r"queued +double +now +now", said.out), said.out
     assert re.search(r"\n double +0 +1 +1|\ndouble +0 +1 +1", said.out), said.out
     assert "no worker is here" in said.out
 

@@ -9,6 +9,7 @@ import pytest
 
 from shadows import Disposition, Execution, ExecutionState, Shadow, Worker
 from shadows.cli.notes import LONGEST, returned, standing
+from shadows.cli.printing import rough
 
 NOW = datetime(2026, 11, 27, 12, tzinfo=UTC)
 
@@ -66,3 +67,23 @@ async def test_a_result_that_is_not_kept_is_told_as_such() -> None:
     async with Shadow("notes", "memory://notes", execution_ttl=timedelta(0)) as shadow:
         execution = await shadow.add("trace")("hello")
         assert (await returned(execution)).startswith("its result cannot be read here: the result of")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [
+        (-1, "0.0s"),
+        (0.04, "0.0s"),
+        (9.94, "9.9s"),
+        (59.6, "1m"),
+        (61, "1m1s"),
+        (3599, "59m59s"),
+        (3629, "1h"),
+        (3 * 3600 + 25 * 60 + 40, "3h26m"),
+        (26 * 3600 + 1800.5, "1d3h"),
+        (35 * 86_400, "35d"),
+    ],
+)
+def test_a_span_is_told_as_people_do(seconds: float, said: str) -> None:
+    """In its two largest units."""
+    assert rough(timedelta(seconds=seconds)) == said

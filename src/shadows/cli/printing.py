@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
+_UNITS = ((86_400, 3600), (3600, 60))
+"""From how many seconds on they are rounded to which unit."""
+
 
 def console() -> Console:
     """Return where tables and lines go; it prints what it is given as it is."""
@@ -22,20 +25,25 @@ def console() -> Console:
     return Console(markup=False, highlight=False, emoji=False)
 
 
-def table(*columns: str, right: Iterable[str] = ()) -> Table:
-    """Return a table without rows; the columns named in ``right`` are aligned to the right."""
+def table(*columns: str, right: Iterable[str] = (), whole: Iterable[str] = ()) -> Table:
+    """Return a table without rows.  The columns named in ``right`` are aligned to the right; those in ``whole`` give no
+    room to the others, so that one can copy what stands there.
+    """
     from rich.table import Table  # noqa: PLC0415 - rich is slow to import
 
-    made, right = Table(box=None, padding=(0, 2, 0, 0), header_style="bold"), frozenset(right)
-    for column in columns:
-        made.add_column(column, overflow="fold", justify="right" if column in right else "left")
+    made, right, whole = Table(box=None, padding=(0, 2, 0, 0), header_style="bold"), frozenset(right), frozenset(whole)
+    for name in columns:
+        made.add_column(name, overflow="fold", justify="right" if name in right else "left", no_wrap=name in whole)
     return made
 
 
 def rough(span: timedelta) -> str:
-    """Return a span as people say it: whole seconds, but tenths below ten."""
+    """Return a span as people say it: its two largest units, and tenths of a second below ten."""
     seconds = max(span.total_seconds(), 0)
-    return f"{seconds:.1f}s" if seconds < 10 else text(timedelta(seconds=round(seconds)))  # noqa: PLR2004
+    if seconds < 10:  # noqa: PLR2004
+        return f"{seconds:.1f}s"
+    coarse = next((unit for longest, unit in _UNITS if seconds >= longest), 1)
+    return text(timedelta(seconds=round(seconds / coarse) * coarse))
 
 
 def print_json(data: Any) -> None:

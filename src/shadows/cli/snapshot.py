@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from shadows.execution import Execution
     from shadows.shadow import Shadow
-    from shadows.snapshot import Snapshot
+    from shadows.snapshot import RunningExecution, Snapshot
 
 
 def snapshot(
@@ -103,14 +103,11 @@ def _show(shadow: Shadow, found: Snapshot, *, by_task: bool) -> None:
     out.print(
         f"shadow {shadow.name}: {_running(found)} running, {found.queued} queued, {found.scheduled} scheduled{more}"
     )
-    calls = table("state", "task", "key", "attempt", "when", "worker")
-    for one in found.running:
-        since = f"for {rough(found.taken - one.started)}"
-        execution = one.execution
-        calls.add_row("running", execution.call_repr(), execution.key, str(execution.attempt), since, one.worker)
-    for execution in found.future:
-        due = _due(execution.when, found.taken)
-        calls.add_row(_state(execution), execution.call_repr(), execution.key, str(execution.attempt), due, "")
+    listed = [*((one.execution, one) for one in found.running), *((execution, None) for execution in found.future)]
+    short = all(len(execution.key) <= LONGEST_WHOLE for execution, _ in listed)
+    calls = table("state", "task", "key", "when", whole=["state", "key"] if short else ["state"])
+    for execution, running in listed:
+        calls.add_row(_state(execution), execution.function_name, execution.key, _when(execution, running, found.taken))
     if calls.row_count:
         out.print(calls)
     if (unlisted := found.total_tasks - calls.row_count) > 0:
@@ -123,10 +120,14 @@ def _show(shadow: Shadow, found: Snapshot, *, by_task: bool) -> None:
     out.print(worker_table(found.workers, found.taken))
 
 
+LONGEST_WHOLE = 36
+"""Characters of a key up to which it is never folded: that of a UUID."""
 STATES = ("running", "queued", "scheduled", "parked")
 
 
-def _due(when: datetime | None, now: datetime) -> str:
-    if when is None or when <= now:
-        return "now"
-    return f"in {rough(when - now)}"
+def _when(execution: Execution[Any], running: RunningExecution | None, now: datetime) -> str:
+    if running is None:
+        when = "now" if execution.when is None or execution.when <= now else f"in {rough(execution.when - now)}"
+    else:
+        when = f"for {rough(now - running.started)} on {running.worker}"
+    return when if execution.attempt == 1 else f"{when}, attempt {execution.attempt}"

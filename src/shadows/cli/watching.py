@@ -6,6 +6,7 @@ import asyncio
 import sys
 from contextlib import contextmanager
 from datetime import datetime
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -56,7 +57,8 @@ async def follow(execution: Execution[Any], tell: Tell, *, within: timedelta | N
                 await tell(event)
     except TimeoutError:
         what = f"{execution.key!r} has not ended within {text(within) if within else ''}; it is {execution.state}"
-        raise CommandError(Complaint(Code.TIMED_OUT, what, remedy="shadows watch, to go on waiting")) from None
+        remedy = f"shadows watch {quote(execution.key)}, to go on waiting"
+        raise CommandError(Complaint(Code.TIMED_OUT, what, remedy=remedy)) from None
     if execution.state is None:
         what = f"what became of {execution.key!r} is not kept"
         cause = "its record has expired, or its shadow keeps none (execution_ttl=0)"
@@ -174,10 +176,17 @@ def _bar(out: Console) -> Progress:
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn  # noqa: PLC0415 - rich is slow to import
     from rich.table import Column  # noqa: PLC0415
 
-    message = TextColumn("{task.fields[message]}", markup=False, table_column=Column(no_wrap=True, overflow="ellipsis"))
-    count = TextColumn("{task.fields[count]}", markup=False, table_column=Column(no_wrap=True))
-    columns = (TextColumn("{task.description}"), BarColumn(bar_width=20), count, TimeElapsedColumn(), message)
-    return Progress(*columns, console=out, transient=True)
+    def column(ratio: int | None = None) -> Column:
+        return Column(no_wrap=True, overflow="ellipsis", ratio=ratio)
+
+    columns = (
+        TextColumn("{task.description}", table_column=column()),
+        BarColumn(bar_width=20, table_column=column()),
+        TextColumn("{task.fields[count]}", markup=False, table_column=column()),
+        TimeElapsedColumn(table_column=column()),
+        TextColumn("{task.fields[message]}", markup=False, table_column=column(ratio=1)),
+    )
+    return Progress(*columns, console=out, transient=True, expand=True)
 
 
 def _count(reported: Mapping[str, Any]) -> str:
