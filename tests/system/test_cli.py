@@ -139,6 +139,7 @@ def test_python_dash_m_is_the_same_command() -> None:
     ("words", "said"),
     [
         (["snapshto"], ["there is no command 'snapshto'", "shadows snapshot"]),
+        (["strikes", "lst"], ["there is no command 'lst' in shadows strikes", "shadows strikes ls"]),
         (["frobnicate"], ["there is no command 'frobnicate'", "shadows --help"]),
         (["clear", "everything"], ["takes no argument 'everything'", "shadows clear --help"]),
         (["worker", "--concurency", "3"], ["--concurency", "shadows worker --help"]),

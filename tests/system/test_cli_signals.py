@@ -101,7 +101,7 @@ def test_the_first_signal_lets_running_calls_end_and_exits_0(
     draining = worker(program, one_place, shadow_name, "--name", "drainer")
     draining.until("until_told started")
     said = shadows("snapshot", "--url", one_place, "--shadows", shadow_name)
-    assert re.search(r"running +until_told\(\.\.\.\) +until_told +1 +for \d+\.\ds +drainer", said.out), said.out
+    assert re.search(r"running +until_told +until_told +for \d+\.\ds on drainer", said.out), said.out
     assert re.search(r"drainer +\d\.\ds ago +careless, fail, sleep, stubborn, stuck, trace, until_told", said.out), (
         said.out
     )

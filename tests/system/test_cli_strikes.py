@@ -194,3 +194,13 @@ def test_a_strike_of_a_task_that_no_worker_knows_is_placed_with_a_word_of_doubt(
     assert (far.code, far.err) == (0, "note: no worker that is here knows a task 'xyzzy'\n")
     assert (known.code, known.err) == (0, "")
     assert shadows("strike", "", "amount", "==", "int:1").err == ""
+
+
+def test_a_broken_module_in_the_environment_does_not_stand_in_the_way(
+    shadows: Run, here: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A strike is for the worst of times."""
+    monkeypatch.setenv("SHADOW_TASKS", "no_such_module:tasks")
+    assert shadows("strike", "pay").code == 0
+    assert struck(here, "Ada", 1)
+    assert shadows("restore", "pay").code == 0

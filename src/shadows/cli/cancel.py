@@ -12,7 +12,7 @@ from shadows.cli.complaints import CommandError, Complaint
 from shadows.cli.exits import Code
 from shadows.cli.known import no_call
 from shadows.cli.options import AsJson, ShadowName, Url, shadow_of
-from shadows.cli.printing import print_json
+from shadows.cli.printing import print_json, say
 from shadows.ports.broker import Cancellation
 
 if TYPE_CHECKING:
@@ -39,9 +39,9 @@ def cancel(
     if as_json:
         print_json({"shadow": shadow.name, "key": key, "outcome": outcome.value})
     elif outcome is Cancellation.CANCELLED:
-        print(f"cancelled: {key} will not start")
+        say(f"cancelled: {key} will not start")
     else:
-        print(f"asked its worker to stop: {key} is running")
+        say(f"asked its worker to stop: {key} is running")
     return Code.OK
 
 

@@ -13,6 +13,7 @@ import attrs
 
 from shadows.cli.commands import COMMANDS, group
 from shadows.cli.exits import Code, forced_by
+from shadows.cli.printing import printable
 from shadows.errors import (
     BrokenKey,
     BrokerError,
@@ -174,5 +175,5 @@ def _place(error: BaseException) -> str:
 
 
 def _short(line: str) -> str:
-    line = " ".join(line.split("\n"))
+    line = printable(" ".join(line.split("\n")))
     return line if len(line) <= LONGEST_LINE else f"{line[:LONGEST_LINE]}..."

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from shadows.cli.complaints import Complaint
 from shadows.cli.exits import Code
+from shadows.cli.printing import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -29,7 +30,7 @@ def doubt(task: str, workers: Iterable[WorkerInfo]) -> str:
 def note(words: str) -> None:
     """Tell people something that does not stand in the way."""
     if words:
-        print(f"note: {words}", file=sys.stderr)
+        print(f"note: {printable(words)}", file=sys.stderr)
 
 
 def no_call(key: str, shadow: Shadow) -> Complaint:

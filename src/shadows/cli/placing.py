@@ -11,7 +11,7 @@ from cyclopts import Parameter
 from shadows.cli.complaints import CommandError, Complaint, UsageError
 from shadows.cli.exits import Code
 from shadows.cli.known import doubt, note
-from shadows.cli.printing import print_json, rough
+from shadows.cli.printing import print_json, rough, say
 from shadows.cli.values import instant
 from shadows.cli.watching import follow, result_of, view
 from shadows.core.disposition import Disposition
@@ -106,7 +106,7 @@ async def place(
             await execution.sync()
         else:
             due = "" if execution.when is None else f", due in {rough(execution.when - shadow.clock.now())}"
-            print(f"placed: {task} as {execution.key}{due}")
+            say(f"placed: {task} as {execution.key}{due}")
         if as_json:
             print_json(await _data(shadow, execution))
         return code

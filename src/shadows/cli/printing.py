@@ -37,6 +37,23 @@ def table(*columns: str, right: Iterable[str] = (), whole: Iterable[str] = ()) -
     return made
 
 
+def add_row(table: Table, *cells: str) -> None:
+    """Add a row; what the cells hold cannot steer the terminal."""
+    table.add_row(*map(printable, cells))
+
+
+def say(line: str) -> None:
+    """Print a line for people; what it holds cannot steer the terminal."""
+    print(printable(line))
+
+
+def printable(text: str) -> str:
+    """Return the text with escapes for what does not print: keys, names and messages come from anybody."""
+    if text.isprintable():
+        return text
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
+
+
 def rough(span: timedelta) -> str:
     """Return a span as people say it: its two largest units, and tenths of a second below ten."""
     seconds = max(span.total_seconds(), 0)

@@ -10,7 +10,7 @@ from cyclopts import Parameter
 
 from shadows.cli.exits import Code
 from shadows.cli.options import AsJson, ShadowName, Tasks, Url, load, shadow_of, tasks_of
-from shadows.cli.printing import console, print_json, rough, table
+from shadows.cli.printing import add_row, console, print_json, rough, table
 from shadows.cli.workers import worker_data, worker_table
 
 if TYPE_CHECKING:
@@ -107,7 +107,9 @@ def _show(shadow: Shadow, found: Snapshot, *, by_task: bool) -> None:
     short = all(len(execution.key) <= LONGEST_WHOLE for execution, _ in listed)
     calls = table("state", "task", "key", "when", whole=["state", "key"] if short else ["state"])
     for execution, running in listed:
-        calls.add_row(_state(execution), execution.function_name, execution.key, _when(execution, running, found.taken))
+        add_row(
+            calls, _state(execution), execution.function_name, execution.key, _when(execution, running, found.taken)
+        )
     if calls.row_count:
         out.print(calls)
     if (unlisted := found.total_tasks - calls.row_count) > 0:
@@ -115,7 +117,7 @@ def _show(shadow: Shadow, found: Snapshot, *, by_task: bool) -> None:
     if by_task:
         counts = table("task", *STATES, right=STATES)
         for task, states in _by_task(found).items():
-            counts.add_row(task, *(str(states[state]) for state in STATES))
+            add_row(counts, task, *(str(states[state]) for state in STATES))
         out.print(counts)
     out.print(worker_table(found.workers, found.taken))
 

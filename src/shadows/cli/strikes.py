@@ -12,8 +12,8 @@ from cyclopts import Parameter
 from shadows.cli.complaints import CommandError, Complaint, UsageError
 from shadows.cli.exits import Code
 from shadows.cli.known import doubt, note
-from shadows.cli.options import AsJson, ShadowName, Tasks, Url, load, shadow_of, tasks_of
-from shadows.cli.printing import console, print_json, rough, table
+from shadows.cli.options import AsJson, ShadowName, Url, load, shadow_of, tasks_of
+from shadows.cli.printing import add_row, console, print_json, rough, say, table
 from shadows.cli.values import compared, condition, instant_or_span, spelled
 from shadows.core.durations import duration
 from shadows.core.strikes import Operator, Strike
@@ -56,7 +56,10 @@ def strike(
         bool,
         Parameter(negative=(), show_default=False, help="keep waiting calls until the restore, instead of dropping"),
     ] = False,
-    tasks: Tasks = None,
+    tasks: Annotated[
+        list[str] | None,
+        Parameter(metavar="PATH", negative=(), help="check the words against these tasks, module:attribute"),
+    ] = None,
     shadows: ShadowName = None,
     url: Url = None,
     as_json: AsJson = False,
@@ -69,12 +72,14 @@ def strike(
     asked = _asked(task, parameter, operator, value, where, reason=reason, hold=hold)
     end = None if until is None else instant_or_span(until, option="--until")
     shadow = shadow_of(shadows, url)
-    load(shadow, tasks_of(tasks))
+    load(
+        shadow, tasks_of(tasks) if tasks else ()
+    )  # in an emergency, what is in the environment must not stand in the way
     struck, words = asyncio.run(_strike(shadow, asked, end))
     if as_json:
         print_json({"shadow": shadow.name, "strike": _data(struck)})
     else:
-        print(f"struck: {_words(asked)}{'; waiting ones are held' if hold else ''}")
+        say(f"struck: {_words(asked)}{'; waiting ones are held' if hold else ''}")
     note(words)
     return Code.OK
 
@@ -105,7 +110,7 @@ def restore(
     if as_json:
         print_json({"shadow": shadow.name, "restored": _named(asked)})
     else:
-        print(f"restored: {_words(asked)}")
+        say(f"restored: {_words(asked)}")
     return Code.OK
 
 
@@ -122,7 +127,7 @@ def ls(*, shadows: ShadowName = None, url: Url = None, as_json: AsJson = False) 
     for one in found:
         ends = "" if one.until is None else f"in {rough(one.until - now)}"
         fate = "held" if one.hold else "dropped"
-        listed.add_row(one.function or "any task", _conditions(one) or "every call", fate, ends, one.reason or "")
+        add_row(listed, one.function or "any task", _conditions(one) or "every call", fate, ends, one.reason or "")
     console().print(listed if found else "no strike is in force")
     return Code.OK
 

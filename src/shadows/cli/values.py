@@ -10,7 +10,7 @@ import enum
 import json
 import re
 from datetime import UTC, date, datetime, time, timedelta
-from decimal import Decimal, DecimalException
+from decimal import Decimal
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, cast
 from uuid import UUID
@@ -83,7 +83,7 @@ def value_of(written: str, *, option: str = "value") -> Any:
         return written
     try:
         return make(rest)
-    except (Exception, DecimalException):  # noqa: BLE001 - the constructor of any class may raise anything
+    except Exception:  # noqa: BLE001 - the constructor of any class may raise anything
         why = f"is no {kind}; for the text itself write {shown(f'str:{written}')}"
         raise ConfigurationError(f"{option}={shown(written)} {why}") from None
 

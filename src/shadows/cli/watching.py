@@ -14,7 +14,7 @@ import attrs
 from shadows.cli.complaints import CommandError, Complaint
 from shadows.cli.exits import Code
 from shadows.cli.notes import returned, standing, took
-from shadows.cli.printing import console, print_json_line
+from shadows.cli.printing import console, print_json_line, printable
 from shadows.cli.values import plain
 from shadows.core.durations import text
 from shadows.core.lifecycle import ExecutionState
@@ -93,7 +93,7 @@ def view(execution: Execution[Any], clock: Clock) -> Generator[Tell]:
     out = console()
     live = execution.state is None or execution.state.live
     called = execution.call_repr() if live else execution.function_name  # the arguments are not kept any longer
-    out.print(f"{called}  {execution.key}".strip(), soft_wrap=True)
+    out.print(printable(f"{called}  {execution.key}".strip()), soft_wrap=True)
     lines = _Lines(execution, clock, out)
     if not sys.stdout.isatty():
         yield lines.tell
@@ -136,7 +136,7 @@ class _Lines:
 
         state = str(self.execution.state or "")
         now, styled = f"{self.clock.now():%H:%M:%SZ}", (f"{state:<9}", STYLES.get(state, ""))
-        self.out.print(Text.assemble((now, "dim"), "  ", styled, "  ", words), soft_wrap=True)
+        self.out.print(Text.assemble((now, "dim"), "  ", styled, "  ", printable(words)), soft_wrap=True)
         self.out.file.flush()
 
 
@@ -166,7 +166,7 @@ class _Board:
             total=reported["total"] if known else None,
             completed=reported["current"] or 0,
             count=_count(reported) if known else "",
-            message=reported["message"] or "",
+            message=printable(reported["message"] or ""),
             refresh=at_once,
         )
 

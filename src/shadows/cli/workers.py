@@ -11,7 +11,7 @@ from shadows.cli.complaints import CommandError, Complaint
 from shadows.cli.exits import Code
 from shadows.cli.known import doubt
 from shadows.cli.options import AsJson, ShadowName, Url, shadow_of
-from shadows.cli.printing import console, print_json, rough, table
+from shadows.cli.printing import add_row, console, print_json, rough, table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -61,7 +61,7 @@ def worker_table(workers: Sequence[WorkerInfo], now: datetime) -> Table | str:
         return "no worker is here"
     listed = table("worker", "last seen", "tasks")
     for one in workers:
-        listed.add_row(one.name, f"{rough(now - one.last_seen)} ago", ", ".join(sorted(one.tasks)))
+        add_row(listed, one.name, f"{rough(now - one.last_seen)} ago", ", ".join(sorted(one.tasks)))
     return listed
 
 
