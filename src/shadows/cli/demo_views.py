@@ -8,19 +8,12 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from shadows.cli.notes import STYLES
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
     from rich.table import Table
-
-STYLES = {
-    "scheduled": "blue",
-    "queued": "cyan",
-    "running": "yellow",
-    "completed": "green",
-    "failed": "red",
-    "refused": "magenta",
-}
 
 
 @attrs.frozen

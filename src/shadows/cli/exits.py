@@ -14,11 +14,11 @@ class Code(enum.IntEnum):
 
     OK = 0
     FAILED = 1
-    """the command could not do what was asked"""
+    """the command could not do what was asked, or the call that it followed has not completed"""
     USAGE = 2
     """there is no such command or option"""
     NOT_FOUND = 3
-    """there is no such call, dead letter, strike or worker"""
+    """there is no such call, dead letter, strike, task or worker"""
     REFUSED = 4
     """the state of things does not allow it, such as a key that is taken or a strike that forbids"""
     UNREACHABLE = 69

@@ -13,6 +13,17 @@ if TYPE_CHECKING:
 
     from shadows.execution import Execution
 
+STYLES = {
+    "scheduled": "blue",
+    "queued": "cyan",
+    "parked": "magenta",
+    "running": "yellow",
+    "completed": "green",
+    "failed": "red",
+    "cancelled": "magenta",
+    "refused": "magenta",
+}
+"""How the states look on a terminal."""
 LONGEST = 200
 """Characters of a result that are shown."""
 

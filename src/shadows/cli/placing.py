@@ -11,11 +11,13 @@ from cyclopts import Parameter
 from shadows.cli.complaints import CommandError, Complaint, UsageError
 from shadows.cli.exits import Code
 from shadows.cli.known import doubt, note
-from shadows.cli.printing import print_json, rough, say
+from shadows.cli.notes import standing
+from shadows.cli.printing import print_json, say
 from shadows.cli.values import instant
 from shadows.cli.watching import follow, result_of, view
 from shadows.core.disposition import Disposition
 from shadows.core.durations import duration
+from shadows.core.lifecycle import ExecutionState
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -96,17 +98,16 @@ async def place(
         if execution.disposition is not Disposition.SCHEDULED:
             raise CommandError(await _refused(execution))
         note(doubts)
+        await execution.sync()
         code: int = Code.OK
         if how.wait and as_json:
             code = await follow(execution, _unseen, within=limit)
         elif how.wait:
             with view(execution, shadow.clock) as tell:
                 code = await follow(execution, tell, within=limit)
-        elif as_json:
-            await execution.sync()
-        else:
-            due = "" if execution.when is None else f", due in {rough(execution.when - shadow.clock.now())}"
-            say(f"placed: {task} as {execution.key}{due}")
+        elif not as_json:
+            later = execution.state is ExecutionState.SCHEDULED
+            say(f"placed: {task} as {execution.key}{f', {standing(execution, shadow.clock.now())}' if later else ''}")
         if as_json:
             print_json(await _data(shadow, execution))
         return code

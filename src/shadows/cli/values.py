@@ -17,7 +17,7 @@ from uuid import UUID
 
 from shadows.core.durations import duration, text
 from shadows.core.names import shown
-from shadows.core.strikes import Operator
+from shadows.core.strikes import Condition, Operator
 from shadows.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ def spelled(value: object) -> str:
             found = value_of(candidate)
         except ConfigurationError:
             continue
-        if type(found) is type(value) and found == value:
+        if type(found) is type(value) and Condition("", Operator.EQUAL, value).holds(found):
             return candidate
     return repr(value)
 

@@ -13,7 +13,7 @@ import attrs
 
 from shadows.cli.complaints import CommandError, Complaint
 from shadows.cli.exits import Code
-from shadows.cli.notes import returned, standing, took
+from shadows.cli.notes import STYLES, returned, standing, took
 from shadows.cli.printing import console, print_json_line, printable
 from shadows.cli.values import plain
 from shadows.core.durations import text
@@ -32,15 +32,6 @@ if TYPE_CHECKING:
 
     type Tell = Callable[[Mapping[str, Any]], Awaitable[None]]
 
-STYLES = {
-    "scheduled": "blue",
-    "queued": "cyan",
-    "parked": "magenta",
-    "running": "yellow",
-    "completed": "green",
-    "failed": "red",
-    "cancelled": "magenta",
-}
 PARTS = 100
 """Of how many steps of progress a line is printed."""
 
