@@ -191,12 +191,11 @@ def _lease(store: Store, order: Order, run: Run) -> Lease:
 
 
 def _cancels(store: Store, order: Order) -> tuple[tuple[str, int], ...]:
-    """Tell the holder once which of its calls to cancel; after a broken trip all that it knows: its answer is lost."""
-    if order.known is not None:
-        known = frozenset(order.known)
-        asked = [token for token, hold in store.held.items() if token in known and hold.run.cancel_requested]
-    else:
-        asked = list(store.untold) if order.hear else []
+    """Tell the holder once which of its calls to cancel; after a broken trip again those that it knows."""
+    asked = dict.fromkeys(store.untold) if order.hear else {}
+    for token in order.known or ():
+        if token in store.held and store.held[token].run.cancel_requested:
+            asked[token] = None
     mine = [token for token in asked if store.held[token].holder.id == order.holder.id]
     for token in mine:
         store.untold.pop(token, None)
