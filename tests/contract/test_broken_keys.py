@@ -9,9 +9,10 @@ import attrs
 import pytest
 
 from shadows.core.scheduling import AT_ONCE, Due
-from shadows.core.verdict import Occurrence, completed
+from shadows.core.verdict import Occurrence, completed, failed
 from shadows.errors import BrokenKey
 from shadows.ports.broker import Order
+from shadows.ports.letters import Replay, Replayed
 from shadows.ports.looking import Part
 from shadows.ports.seeding import Seed
 from shadows.ports.strike_log import Instruction, StrikesMoved
@@ -65,6 +66,7 @@ RECORDS = [
         for key in ("scheduled", "queued", "running", "followed", "cancelled", "ended", "stranger", "lost", "later")
     ),
     *("scheduled", "stranger", "running", "ended"),
+    *("runs:failed", "failed", "results:failed", "runs:dead", "!gates:scheduled"),
     *("results:ended", "results:running", "results:scheduled"),
     *("!next:followed", "!next:running", "!next:scheduled"),
     *("!progress:running", "!progress:followed", "!progress:scheduled"),
@@ -87,6 +89,7 @@ class Scene:
         self.who: Holder = worker()
         self.gone: Holder = worker("gone")
         self.leases: dict[str, Lease] = {}
+        self.letter = ""
 
     async def set(self) -> None:
         """Bring every kind of record into being."""
@@ -96,6 +99,7 @@ class Scene:
         await take_one(broker, self.gone)
         await self.real.pass_time(LEASE + 1)
         running = ["running", "followed", "cancelled", "ended", "stranger", "spare", "chained", "later"]
+        running += ["failed", "dead"]
         await place(broker, *(call(key, BIG, run=key) for key in running))
         self.leases = {lease.key: lease for lease in await take(broker, self.who)}
         for key in ("running", "followed"):
@@ -103,6 +107,9 @@ class Scene:
         await place(broker, instead("followed", BIG, run="next"))
         await settle(broker, self.who, self.leases["ended"], done(b"result"))
         await settle(broker, self.who, self.leases["stranger"], unknown(self.leases["stranger"]))
+        await settle(broker, self.who, self.leases["failed"], failed("task", b"error"))
+        await settle(broker, self.who, self.leases["dead"], dead(self.leases["dead"]))
+        (self.letter,) = [letter.id for letter in await broker.dead(limit=10)]
         await broker.cancel("cancelled")
         await settle(broker, self.who, self.leases["chained"], FOLLOWED)
         await place(broker, call("scheduled", BIG, after=1), call("queued", BIG))
@@ -127,6 +134,7 @@ class Scene:
             "progress": lambda: broker.progress("running"),
             "survey": lambda: broker.survey(100),
             "dead": lambda: broker.dead(limit=10),
+            "letter": lambda: broker.letter(self.letter),
             "roster": lambda: presence.roster(horizon=10_000),
             "since": log.since,
             "append": lambda: log.append(attrs.evolve(STRIKE, name="other")),
@@ -143,6 +151,9 @@ class Scene:
             "replace": lambda: self.place(*(instead(key, BIG, after=9) for key in ["queued", "ended", "running"])),
             "settle": lambda: broker.settle(self.who, self.outcomes()),
             "seed": lambda: broker.seed([Seed(key, BIG, AT_ONCE, "d2") for key in SEEDED], restart=True),
+            "replay": lambda: self.replay(*(Replay(key, "r") for key in ["ended", "failed", "dead", "queued"])),
+            "replay letter": lambda: self.replay(Replay("dead", "r2", self.letter)),
+            "discard": lambda: broker.discard([self.letter]),
             "cancel": lambda: broker.cancel("scheduled"),
             "cancel seeded": lambda: broker.cancel("seeded"),
             "cancel running": lambda: broker.cancel("spare"),
@@ -150,6 +161,13 @@ class Scene:
             "clear": broker.clear,
             "check_out": lambda: presence.check_out(self.who),
         }
+
+    async def replay(self, *replays: Replay) -> list[Replayed]:
+        """Replay these, with the strikes that are in force."""
+        try:
+            return await self.broker.replay(replays)
+        except StrikesMoved as moved:
+            return await self.broker.replay(replays, strikes=moved.news.position)
 
     async def renew(self) -> frozenset[str]:
         """Renew as if it were a coroutine."""
@@ -190,15 +208,15 @@ async def test_whatever_lies_at_one_of_our_keys_no_verb_breaks(real: ServerHarne
     [
         *(
             (verb, suffix)
-            for verb in ("schedule", "seed", "claim", "settle", "turn", "cancel", "survey", "clear")
+            for verb in ("schedule", "replay", "seed", "claim", "settle", "turn", "cancel", "survey", "clear")
             for suffix in ("stream", "queue")
         ),
         *((verb, "!fence") for verb in ("seed", "claim", "turn")),
         ("seed", "!schedules"),
-        *((verb, "!dead") for verb in ("bury", "dead")),
+        *((verb, "!dead") for verb in ("bury", "dead", "letter", "replay", "discard")),
         ("roster", "workers"),
         ("check_in", "workers"),
-        *((verb, "strikes") for verb in ("append", "since", "schedule", "claim", "turn")),
+        *((verb, "strikes") for verb in ("append", "since", "schedule", "replay", "claim", "turn")),
     ],
 )
 async def test_a_verb_that_cannot_do_without_a_key_names_it(real: ServerHarness, suffix: str, verb: str) -> None:
@@ -218,6 +236,9 @@ async def test_a_verb_that_cannot_do_without_a_key_names_it(real: ServerHarness,
         "clear": scene.broker.clear,
         "bury": lambda: settle(scene.broker, scene.who, lease, dead(lease)),
         "dead": lambda: scene.broker.dead(limit=10),
+        "letter": lambda: scene.broker.letter("1-1"),
+        "replay": lambda: scene.replay(Replay("failed", "r")),
+        "discard": lambda: scene.broker.discard(["1-1"]),
         "roster": lambda: presence.roster(horizon=10_000),
         "check_in": lambda: presence.check_in(scene.who, ["task"], horizon=10_000),
         "since": log.since,

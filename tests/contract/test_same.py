@@ -26,6 +26,7 @@ from shadows.core.scheduling import AT_ONCE, Due
 from shadows.core.verdict import Occurrence
 from shadows.ports.backend import Terms
 from shadows.ports.broker import Claim, Entry, Lease, OnLive, Order
+from shadows.ports.letters import DeadLetter, Replay, Replayed
 from shadows.ports.looking import Part, Record
 from shadows.ports.seeding import Seed
 from shadows.ports.strike_log import Instruction, News, StrikesMoved
@@ -55,7 +56,7 @@ RUNS = ("", "1", "2", "3")
 HOLDERS = tuple(Holder(name, f"{name}@{name}:{ms}", ms) for name, ms in (("x", 30_500), ("y", 30_500), ("z", 5_500)))
 """No sum of whole seconds comes near these lengths: a server's leases also age while the test runs."""
 RESTARTS = (False, False, False, True)
-EVERYTHING = Part.PAYLOAD | Part.RESULT
+EVERYTHING = Part.PAYLOAD | Part.RESULT | Part.STANDING
 
 keys = st.sampled_from(KEYS)
 holders = st.sampled_from(HOLDERS)
@@ -82,7 +83,7 @@ names = st.sampled_from(NAMES)
 STEPS_OF_A_HISTORY = [
     *["schedule", "start", "start", "claim", "redeliver", "recover", "settle", "settle", "settle", "turn", "turn"],
     *["renew", "report", "cancel", "cancel", "clear", "seed", "seed", "pass_time", "check_in", "check_out"],
-    *["strike", "restore", "overtake"],
+    *["strike", "restore", "overtake", "replay", "replay", "discard"],
 ]
 
 
@@ -178,7 +179,7 @@ class SameAnswers(RuleBasedStateMachine):
     def place(self, batch: list[Entry], *, repeated: bool = False, read: bool = True) -> None:
         """Place these, unless the strikes have moved since somebody read them."""
         if read:
-            self.news(*(self.wait(side.backend.strike_log.since(self.read[i])) for i, side in enumerate(self.sides)))
+            self.read_strikes()
         answers: list[Any] = []
         for side, position in zip(self.sides, self.read, strict=True):
             try:
@@ -187,6 +188,9 @@ class SameAnswers(RuleBasedStateMachine):
                 self.ran["moved"] += 1
                 answers.append((moved.news.instructions, moved.news.anew, moved.partly))
         assert answers[0] == answers[1]
+
+    def read_strikes(self) -> None:
+        self.news(*(self.wait(side.backend.strike_log.since(self.read[i])) for i, side in enumerate(self.sides)))
 
     @property
     def sides(self) -> tuple[Harness, Harness]:
@@ -293,6 +297,38 @@ class SameAnswers(RuleBasedStateMachine):
     def cancel(self, draw: Draw) -> None:
         self.ran[self.same("cancel", draw(keys)).value] += 1
 
+    def replay(self, draw: Draw) -> None:
+        """Replay dead letters, or failed runs by their keys; now and then once more, as if the answer was lost."""
+        self.read_strikes()
+        letters = self.letters()
+        chosen = draw(st.lists(st.tuples(st.integers(-1, 3), keys, st.booleans(), dues), min_size=1, max_size=3))
+        batches: tuple[list[Replay], list[Replay]] = ([], [])
+        for number, key, forbidden, due in chosen:
+            found = letters[number] if 0 <= number < len(letters) else None
+            asked = Replay((found[0].key if found else None) or key, draw(st.sampled_from(RUNS[1:])), "")
+            asked = attrs.evolve(asked, due=self.dated(due), struck=forbidden and draw(struck))
+            for i, batch in enumerate(batches):
+                batch.append(attrs.evolve(asked, letter=found[i].id if found else ""))
+        repeated = draw(st.booleans())
+        answers = [
+            self.wait(side.broker.replay(batch, repeated=repeated, strikes=position))
+            for side, batch, position in zip(self.sides, batches, self.read, strict=True)
+        ]
+        assert answers[0] == answers[1]
+        self.ran.update(f"replay {word}" for word in answers[0])
+
+    def discard(self, draw: Draw) -> None:
+        some = [pair for pair in self.letters() if draw(st.booleans())]
+        real, model = [pair[0].id for pair in some], [pair[1].id for pair in some]
+        assert self.both("discard", [*real, "1-1"], model=([*model, "1-1"],)) == ([*[True] * len(some), False],) * 2
+        self.ran["discarded"] += len(some)
+
+    def letters(self) -> list[tuple[DeadLetter, DeadLetter]]:
+        """Return the dead letters as each side knows them; only the ids differ."""
+        real, model = (self.wait(side.broker.dead(limit=10)) for side in self.sides)
+        assert [attrs.evolve(one, id="") for one in real] == [attrs.evolve(one, id="") for one in model]
+        return [*zip(real, model, strict=True)]
+
     def clear(self, _: Draw) -> None:
         self.same("clear")
 
@@ -354,9 +390,11 @@ class SameAnswers(RuleBasedStateMachine):
 
     @staticmethod
     def without_time(record: Record | None) -> Record | None:
-        if record is None or record.state is ExecutionState.SCHEDULED:
+        """The number of a letter is each side's own as well."""
+        if record is None:
             return record
-        return attrs.evolve(record, due=None)
+        due = record.due if record.state is ExecutionState.SCHEDULED else None
+        return attrs.evolve(record, due=due, letter=record.letter and "a letter")
 
     @invariant()
     def both_look_the_same(self) -> None:
@@ -392,9 +430,11 @@ class SameAnswers(RuleBasedStateMachine):
         assert (real.taken, real.counts) == (model.taken, model.counts)
         self.ran["held"] += model.counts.parked > 0
         assert [shown(record) for record in real.records] == [shown(record) for record in model.records]
-        letters, expected = self.wait(self.server.broker.dead(limit=10)), self.wait(self.model.broker.dead(limit=10))
-        assert [attrs.evolve(one, id="") for one in letters] == [attrs.evolve(one, id="") for one in expected]
-
+        letters = {real.id: model.id for real, model in self.letters()}
+        for key in self.keys:
+            ours, theirs = (self.wait(side.broker.read(key)) for side in self.sides)
+            named = ours and ours.letter
+            assert letters.get(named or "") in {None, theirs and theirs.letter}
         here = [self.wait(side.backend.presence.roster(horizon=10_000)) for side in (self.server, self.model)]
         assert here[0] == here[1]
 
@@ -425,7 +465,8 @@ MUST_HAPPEN = {
     *STEPS_OF_A_HISTORY, "redelivered",
     "seed seeded", "seed live", "seed changed", "seed older", "seed cancelled", "past",
     "settled", "superseded", "buried", "cancelled", "requested", "not_live",
-    "moved", "restored", "held",
+    "moved", "restored", "held", "discarded",
+    *(f"replay {word}" for word in Replayed if word is not Replayed.BROKEN),
 }  # fmt: skip
 
 

@@ -99,17 +99,17 @@ def test_a_record_of_which_everything_is_known() -> None:
     """Each value has its place."""
     answer = [
         b"failed", b"r", b"3", b"10", b"4", b"w@1:5", b"20", b"30", b"task", b"worker-lost", 2, 1,
-        1, b"next", 1, b"p", 1, b"e",
+        1, b"next", 1, b"p", 1, b"e", b"5-0", [],
     ]  # fmt: skip
     assert answers.record("k", answer) == Record(
         "k", ExecutionState.FAILED, "r", 3, 10, 4, "w@1:5", 20, 30, "task", "worker-lost", 2,
-        cancel_requested=True, successor="next", payload=b"p", result=b"e",
+        cancel_requested=True, successor="next", payload=b"p", result=b"e", letter="5-0",
     )  # fmt: skip
 
 
 def test_an_empty_payload_and_an_empty_result_are_not_missing_ones() -> None:
     """A body that returned None has an empty result."""
-    found = answers.record("k", [*RECORD[:12], 1, b"", 1, b"", 1, b""])
+    found = answers.record("k", [*RECORD[:12], 1, b"", 1, b"", 1, b"", b"", []])
     assert found is not None
     assert (found.successor, found.payload, found.result) == ("", b"", b"")
 

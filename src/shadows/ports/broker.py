@@ -5,9 +5,9 @@ milliseconds by the broker's own clock.  Plural methods treat each item alone: o
 the others.
 
 Every method raises :class:`~shadows.errors.BrokerUnavailable` (or a subclass) when the broker cannot serve
-it now, and may be repeated then: repeating ``schedule`` with the same ``run`` ids, ``settle``, ``cancel``,
-``renew`` and ``report`` changes nothing that the first one did; after a broken ``claim`` or ``turn`` the
-next claim passes ``known``.
+it now, and may be repeated then: repeating ``schedule`` or ``replay`` with the same ``run`` ids, ``settle``,
+``cancel``, ``discard``, ``renew`` and ``report`` changes nothing that the first one did; after a broken
+``claim`` or ``turn`` the next claim passes ``known``.
 
 Words: a *run* is one execution's identity; *live* means scheduled, queued, parked or running; a *waiting*
     call is live and not running.
@@ -21,7 +21,7 @@ from typing import Protocol
 import attrs
 
 from shadows.core.scheduling import AT_ONCE, Due
-from shadows.ports.letters import DeadLetter
+from shadows.ports.letters import DeadLetter, Replay, Replayed
 from shadows.ports.looking import Part, Record, Survey
 
 TYPE_CHECKING = False
@@ -323,4 +323,26 @@ class Broker(Protocol):
 
     async def dead(self, *, limit: int, before: str = "") -> list[DeadLetter]:
         """Return up to ``limit`` dead letters, newest first, older than the id ``before``."""
+        ...
+
+    async def letter(self, letter: str) -> DeadLetter | None:
+        """Return the dead letter of this id, None if there is none."""
+        ...
+
+    async def replay(
+        self, replays: Sequence[Replay], *, repeated: bool = False, strikes: str = ""
+    ) -> list[Replayed]:
+        """Place each call once more, in order, and wake sleeping workers.
+
+        It begins anew: a new run, first attempt, no deliveries; nothing of the run that failed remains under its key.
+        The step that places it removes its dead letter, so it is never run twice for one letter, and never lost.
+        While another run of the key is live, nothing is changed.  ``repeated`` and ``strikes`` are as for ``schedule``.
+        """
+        ...
+
+    async def discard(self, letters: Sequence[str]) -> list[bool]:
+        """Throw away the dead letters of these ids, with their arguments; tell for each whether there was one.
+
+        The record of the run goes on to say why it failed, for as long as it is kept.
+        """
         ...

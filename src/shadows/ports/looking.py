@@ -8,6 +8,13 @@ import attrs
 
 from shadows.core.lifecycle import ExecutionState
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from shadows.core.gates import Gate
+
+FEW = 5
+"""The most holders of slots that a look names."""
+
 
 class Part(enum.Flag):
     """What a read brings besides the small values of the record."""
@@ -17,6 +24,25 @@ class Part(enum.Flag):
     RESULT = enum.auto()
     WATCH = enum.auto()
     """from this step on, publish this record's events (see the event bus)"""
+    STANDING = enum.auto()
+
+
+@attrs.frozen
+class Standing:
+    """What a waiting call waits for, besides its time and a worker."""
+
+    gate: Gate | None = None
+    """in whose line it stands, or whose moment or quiet it waits for"""
+    before: int = 0
+    """the calls that stand before it in that line"""
+    inside: int = 0
+    """the calls that have the slots, or the tokens in the present window"""
+    holders: tuple[str, ...] = ()
+    """the keys of a few of those that have the slots"""
+    strike: str = ""
+    """the name of the strike at which it is held"""
+    unknown_since: int | None = None
+    """ms since the epoch, since when every worker that took it has not known its task"""
 
 
 @attrs.frozen
@@ -46,6 +72,10 @@ class Record:
     """if asked for: of live, failed and dead runs"""
     result: bytes | None = attrs.field(repr=False, default=None)
     """if asked for: of ended runs that have an outcome"""
+    letter: str | None = None
+    """the id of the dead letter that it became"""
+    standing: Standing | None = None
+    """if asked for: of waiting calls"""
 
     @property
     def occurrence(self) -> bool:

@@ -7,7 +7,7 @@ from functools import partial
 
 import attrs
 
-from shadows.adapters.memory import admitting, claiming, reading, scheduling, seeding, settling
+from shadows.adapters.memory import admitting, claiming, reading, replaying, scheduling, seeding, settling
 from shadows.adapters.memory.bells import Sleeper
 from shadows.adapters.memory.presence import linger, stop_lingering
 from shadows.adapters.memory.strikes import refuse_if_moved
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from shadows.ports.admission import Admission
     from shadows.ports.backend import Terms
     from shadows.ports.broker import Cancellation, Claim, Entry, Lease, Order, Placement, Settlement
-    from shadows.ports.letters import DeadLetter
+    from shadows.ports.letters import DeadLetter, Replay, Replayed
     from shadows.ports.looking import Record, Survey
     from shadows.ports.seeding import Seed, Seeding
 
@@ -122,7 +122,25 @@ class MemoryBroker:
     async def dead(self, *, limit: int, before: str = "") -> list[DeadLetter]:
         """List dead letters, newest first."""
         with self._step():
-            return reading.dead(self.store, limit, before)
+            return replaying.dead(self.store, limit, before)
+
+    async def letter(self, letter: str) -> DeadLetter | None:
+        """Return one dead letter."""
+        with self._step():
+            return replaying.find(self.store, letter)
+
+    async def replay(
+        self, replays: Sequence[Replay], *, repeated: bool = False, strikes: str = ""
+    ) -> list[Replayed]:
+        """Place each call once more, in order."""
+        with self._step():
+            refuse_if_moved(self.store, strikes)
+            return [replaying.replay(self.store, one, repeated=repeated) for one in replays]
+
+    async def discard(self, letters: Sequence[str]) -> list[bool]:
+        """Throw these dead letters away."""
+        with self._step():
+            return [replaying.discard(self.store, one) for one in letters]
 
     def _step(self) -> AbstractContextManager[None]:
         return self.store.step(self.clock)

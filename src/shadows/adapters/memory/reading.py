@@ -1,16 +1,18 @@
-"""The verbs that only look: ``read``, ``survey`` and ``dead``."""
+"""The verbs that look at calls: ``read`` and ``survey``."""
 
 from __future__ import annotations
 
 from itertools import chain, islice
 
+from shadows.adapters.memory.gates import SETTLING
+from shadows.core.gates import Debounce, Rate, Slots
 from shadows.core.lifecycle import ExecutionState
-from shadows.ports.looking import Counts, Part, Record, Survey
+from shadows.ports.looking import FEW, Counts, Part, Record, Standing, Survey
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from shadows.adapters.memory.store import Run, Store
-    from shadows.ports.letters import DeadLetter
+    from shadows.core.gates import Gate
 
 
 def read(store: Store, key: str, parts: Part, wanted: str | None) -> Record | None:
@@ -37,12 +39,6 @@ def survey(store: Store, limit: int) -> Survey:
     listed = islice(chain(scheduled, parked, struck, started), limit)
     records = tuple(_describe(store, run, Part.PAYLOAD) for run in listed)
     return Survey(store.now, _count(store), records)
-
-
-def dead(store: Store, limit: int, before: str) -> list[DeadLetter]:
-    """List dead letters, newest first."""
-    older = (kept.letter for kept in reversed(store.letters.values()) if not before or kept.letter.id < before)
-    return list(islice(older, limit))
 
 
 def _count(store: Store) -> Counts:
@@ -74,6 +70,8 @@ def _describe(store: Store, run: Run, parts: Part) -> Record:
         successor=None if run.successor is None else run.successor.run,
         payload=_payload(store, run) if Part.PAYLOAD in parts else None,
         result=run.result or None if Part.RESULT in parts else None,
+        letter=run.letter or None,
+        standing=_standing(store, run) if Part.STANDING in parts and _waits(run) else None,
     )
 
 
@@ -83,3 +81,29 @@ def _payload(store: Store, run: Run) -> bytes | None:
         kept = store.letters.get(run.letter)
         return None if kept is None else kept.letter.payload
     return run.payload if run.state.live or run.state is ExecutionState.FAILED else None
+
+
+def _waits(run: Run) -> bool:
+    return run.state.live and run.state is not ExecutionState.RUNNING
+
+
+def _standing(store: Store, run: Run) -> Standing:
+    gate = _gate(run)
+    _, strike = store.at_strikes.get(run.key, (0, ""))
+    before, holders = 0, frozenset[str]()
+    if isinstance(gate, Slots | Rate):
+        before = sum(arrival < run.standing.arrival for arrival, _ in store.doors.line(gate))
+    if isinstance(gate, Slots):
+        holders = frozenset(store.doors.slots.get(gate.name, ()))
+    inside = len(holders)
+    if isinstance(gate, Rate):
+        tokens = store.doors.tokens.get((gate.per, gate.name), {})
+        inside = sum(moment > store.now - gate.per for moment in tokens.values())
+    return Standing(gate, before, inside, tuple(sorted(holders)[:FEW]), strike, run.unknown_since)
+
+
+def _gate(run: Run) -> Gate | None:
+    """Return the gate that it waits at; a debounce has no line, and the longest one decides."""
+    if run.standing.at is not None or run.standing.mark != SETTLING:
+        return run.standing.at
+    return max((gate for gate in run.standing.gates if isinstance(gate, Debounce)), key=lambda gate: gate.settle)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from shadows.adapters.redis import doors
 from shadows.adapters.redis.keys import decode
 from shadows.core.gates import REASONS
 from shadows.core.lifecycle import ExecutionState
@@ -11,7 +12,7 @@ from shadows.core.scheduling import Due
 from shadows.ports.admission import Admission, Passage
 from shadows.ports.broker import Claim, Lease
 from shadows.ports.letters import DeadLetter
-from shadows.ports.looking import Counts, Record
+from shadows.ports.looking import Counts, Record, Standing
 from shadows.ports.strike_log import Instruction, News
 
 TYPE_CHECKING = False
@@ -96,7 +97,7 @@ def record(key: str, answer: list[Any]) -> Record | None:
     if not answer:
         return None
     state, run, attempt, due, fence, worker, started, ended, task, reason, deliveries, cancel = answer[:12]
-    has_successor, successor, has_payload, payload, has_result, result = answer[12:]
+    has_successor, successor, has_payload, payload, has_result, result, letter, stands = answer[12:]
     return Record(
         key,
         ExecutionState(state.decode()),
@@ -114,6 +115,23 @@ def record(key: str, answer: list[Any]) -> Record | None:
         successor.decode() if has_successor else None,
         payload if has_payload else None,
         result if has_result else None,
+        letter.decode() or None,
+        standing(stands),
+    )
+
+
+def standing(answer: list[Any]) -> Standing | None:
+    """Return what a call waits for, or None for an empty answer."""
+    if not answer:
+        return None
+    gates, at, before, inside, strike, unknown, *holders = answer
+    return Standing(
+        doors.gate_at(gates.decode(), at.decode()),
+        before,
+        inside,
+        tuple(sorted(decode(key.decode()) for key in holders)),
+        strike.decode(),
+        _number(unknown),
     )
 
 

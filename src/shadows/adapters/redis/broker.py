@@ -11,13 +11,13 @@ import attrs
 
 from shadows.adapters.redis import answers, scripts
 from shadows.adapters.redis.doors import lines
-from shadows.adapters.redis.driver import Command, Driver, NoScript, Value, ask_about, first_error
-from shadows.adapters.redis.keys import Keys, encode
+from shadows.adapters.redis.driver import Command, Driver, NoScript, Value, about, ask_about, first_error
+from shadows.adapters.redis.keys import Keys, encode, is_id
 from shadows.core.lifecycle import ExecutionState
 from shadows.core.verdict import Kind
 from shadows.errors import BrokenKey
 from shadows.ports.broker import BATCH, Cancellation, Claim, Entry, Lease, Order, Placed, Placement, Settlement
-from shadows.ports.letters import DeadLetter
+from shadows.ports.letters import DeadLetter, Replayed
 from shadows.ports.looking import Part, Record, Survey
 from shadows.ports.seeding import Seeding
 from shadows.ports.strike_log import StrikesMoved
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from shadows.core.verdict import Verdict
     from shadows.ports.admission import Admission
     from shadows.ports.backend import Terms
+    from shadows.ports.letters import Replay
     from shadows.ports.seeding import Seed
 
 _INBOX_TTL: Final = 60_000
@@ -40,6 +41,7 @@ _LINES: Final = {
     "held": ExecutionState.PARKED,
 }
 """Where calls wait that are not ready."""
+_PARTS: Final = (Part.WATCH, Part.PAYLOAD, Part.RESULT, Part.STANDING)
 
 
 @attrs.define
@@ -208,7 +210,7 @@ class RedisBroker:
         return Cancellation(word.decode())
 
     async def read(self, key: str, parts: Part = Part.NOTHING, *, run: str | None = None) -> Record | None:
-        wanted: list[Value] = [int(part in parts) for part in (Part.WATCH, Part.PAYLOAD, Part.RESULT)]
+        wanted: list[Value] = [int(part in parts) for part in _PARTS]
         if run is not None:
             wanted.append(run)
         return answers.record(key, await self.scripts.run("read", encode(key), *wanted))
@@ -268,6 +270,33 @@ class RedisBroker:
         letters = self.keys.dead
         found = await ask_about(self.driver, letters, "XREVRANGE", letters, newest, "-", "COUNT", limit)
         return [answers.dead_letter(token, fields) for token, fields in found]
+
+    async def letter(self, letter: str) -> DeadLetter | None:
+        if not is_id(letter):
+            return None
+        found = await ask_about(self.driver, self.keys.dead, "XRANGE", self.keys.dead, letter, letter)
+        return answers.dead_letter(*found[0]) if found else None
+
+    async def replay(self, replays: Sequence[Replay], *, repeated: bool = False, strikes: str = "") -> list[Replayed]:
+        batches: list[tuple[Value, ...]] = []
+        for start in range(0, len(replays), BATCH):
+            arguments: list[Value] = [strikes, int(repeated)]
+            for one in replays[start : start + BATCH]:
+                arguments += (encode(one.key), one.letter, "struck" if one.struck else "keep", _due(one.due), one.run)
+            batches.append(tuple(arguments))
+        words: list[Replayed] = []
+        for answer in await self.scripts.run_all("replay", batches):
+            moved = answers.moved(answer, since=strikes)
+            if moved is not None:
+                raise StrikesMoved(moved, partly=bool(words))
+            words += [Replayed(word.decode()) for word in answer]
+        return words
+
+    async def discard(self, letters: Sequence[str]) -> list[bool]:
+        dead = self.keys.dead
+        commands = [("XDEL", dead, letter) for letter in letters if is_id(letter)]
+        removed = iter(about(dead, await self.driver.ask(*commands)) if commands else [])
+        return [is_id(letter) and bool(next(removed)) for letter in letters]
 
     def _done(self, holder: Holder, done: Sequence[tuple[Lease, Verdict]]) -> tuple[Value, ...]:
         arguments: list[Value] = [holder.id, self.terms.unknown_task_ttl]

@@ -70,12 +70,17 @@ class Subscription(Protocol):
 
 async def ask_about(driver: Driver, key: str, *command: Value) -> Any:
     """Ask one command that needs no script; raise BrokenKey that names the key if it holds something else."""
-    (answer,) = await driver.ask(command)
-    if isinstance(answer, BrokenKey):
-        msg = f"the key {key!r} holds a value of another type; delete or rename it"
-        raise BrokenKey(msg) from answer
-    first_error([answer])
+    (answer,) = about(key, await driver.ask(command))
     return answer
+
+
+def about(key: str, answers: list[Any]) -> list[Any]:
+    """Return what was answered about one key; raise the first refusal, which names that key if it is not ours."""
+    try:
+        first_error(answers)
+    except BrokenKey as broken:
+        raise BrokenKey(f"the key {key!r} holds a value of another type; delete or rename it") from broken
+    return answers
 
 
 def first_error(answers: list[Any]) -> None:

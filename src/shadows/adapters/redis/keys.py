@@ -8,6 +8,7 @@ from urllib.parse import unquote
 import attrs
 
 _RESERVED = frozenset({"stream", "queue", "runs", "results", "workers", "worker-tasks", "strikes", "concurrency", "-"})
+_ID = re.compile(r"[0-9]{1,19}-[0-9]{1,19}")
 _ENCODED = re.compile(r"[%\x00-\x1f\x7f-\x9f]")
 
 
@@ -29,6 +30,11 @@ def encode(key: str) -> str:
 def decode(name: str) -> str:
     """Return the user's key of an encoded one."""
     return unquote(name, errors="strict") if "%" in name else name
+
+
+def is_id(text: str) -> bool:
+    """Tell whether this is an id of a stream."""
+    return _ID.fullmatch(text) is not None
 
 
 @attrs.frozen

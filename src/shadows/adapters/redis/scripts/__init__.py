@@ -10,6 +10,7 @@ _GATES = ("_look", "_gates")
 _STRIKES = ("_strikes", "_news")
 _VERBS: dict[str, tuple[str, ...]] = {
     "schedule": (*_GATES, *_STRIKES, "schedule"),
+    "replay": (*_GATES, *_STRIKES, "schedule", "replay"),
     "seed": (*_GATES, "seed"),
     "claim": (*_GATES, *_STRIKES, "_chores", "claim"),
     "admit": (*_GATES, "admit"),
@@ -17,7 +18,7 @@ _VERBS: dict[str, tuple[str, ...]] = {
     "turn": (*_GATES, *_STRIKES, "settle", "_chores", "claim", "turn"),
     "renew": ("renew",),
     "cancel": (*_GATES, "cancel"),
-    "read": ("read",),
+    "read": ("_look", "read"),
     "survey": ("survey",),
     "clear": (*_GATES, "clear"),
     "report": ("report",),

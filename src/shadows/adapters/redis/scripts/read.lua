@@ -1,6 +1,8 @@
--- read: key, '1' to watch, '1' for the payload, '1' for the result; then, if a run is meant, that run.
+-- read: key, '1' to watch, '1' for the payload, '1' for the result, '1' for its standing; then, if a run is meant, that run.
 -- Returns an empty list, or {state, run, attempt, due, fence, worker, started, ended, task, reason, deliveries, cancel, successor,
--- payload, result}; '' stands for none, and 0 or 1 before the payload and the result say whether there is one.
+-- payload, result, letter, standing}; '' stands for none, and 0 or 1 before the payload and the result say whether there is one.
+-- standing is empty, or {its gates, at which of them ('kind name' or, of a rate, 'kind name span'), how many stand before it, how many
+-- are inside, strike, since when unknown, a few holders}.
 -- Guarantee: one moment's truth; `watch` asks for this record's events in the same step, so no end falls between reading and listening.
 -- Of a run that another one has followed it is the run's own record, as long as that is kept.
 -- The payload of a dead letter lies with it.
@@ -12,6 +14,30 @@ local function payload_of_letter(id)
   end
 end
 
+local FEW = 5
+
+-- In which line a waiting call stands, behind whom, and who has passed.
+local function place_of(key, at)
+  local slots = string.match(at, '^!line:(.*)$')
+  local span, rate = string.match(at, '^!paced:(%d+):(.*)$')
+  local set = slots and base .. 'concurrency:' .. slots or rate and base .. '!rate:' .. span .. ':' .. rate
+  if not set then return '', 0, 0, {} end
+  local before = tried('ZRANK', base .. at, key) or 0
+  if slots then
+    local inside = tried('SCARD', set) or 0
+    return 'slots ' .. slots, before, inside, inside > 0 and call('SRANDMEMBER', set, FEW) or {}
+  end
+  return 'rate ' .. rate .. ' ' .. span, before, tried('ZCOUNT', set, '(' .. now() - tonumber(span), '+inf') or 0, {}
+end
+
+local function standing_of(key, record)
+  local mark, strike, unknown = unpack(call('HMGET', record, 'gate', 'strike', 'unknown'), 1, 3)
+  local kept = mark and tried('HMGET', gated .. key, 'list', 'at') or {}
+  local gate, before, inside, holders = place_of(key, kept[2] or '')
+  if mark == 'settling' then gate = 'debounce' end
+  return { kept[1] or '', gate, before, inside, strike or '', unknown or '', unpack(holders) }
+end
+
 -- A run whose key went on by itself has its record among the past ones.
 local function read_past(run, key, payload, result)
   local found = try('HMGET', past_of(run, key), 'state', 'attempt', 'fence', 'worker', 'started', 'ended', 'task', 'reason', 'payload', 'result',
@@ -20,7 +46,7 @@ local function read_past(run, key, payload, result)
   local state, attempt, fence, worker, started, ended, task, reason = unpack(found, 1, 8)
   payload, result = payload and (found[11] and payload_of_letter(found[11]) or found[9]), result and found[10]
   return { state, run, attempt or 1, '', fence or '', worker or '', started or '', ended or '', task or '', reason or '',
-    0, found[12] or '', 0, '', payload and 1 or 0, payload or '', result and 1 or 0, result or '' }
+    0, found[12] or '', 0, '', payload and 1 or 0, payload or '', result and 1 or 0, result or '', found[11] or '', {} }
 end
 
 local function read(first)
@@ -32,7 +58,7 @@ local function read(first)
     'cancel', 'successor', 'payload', 'lost', 'letter')
   if failed(found) then return record end
   local state, run, attempt, id, fence, worker, started, ended, task, reason, cancel, successor, payload, lost, letter = unpack(found, 1, 15)
-  local wanted = ARGV[first + 4]
+  local wanted = ARGV[first + 5]
   if wanted and not (state and (run or '') == wanted) then
     local kept = read_past(wanted, key, ARGV[first + 2] == '1', ARGV[first + 3] == '1')
     if kept then return kept end
@@ -59,6 +85,8 @@ local function read(first)
     result = try('GET', results .. key)
     if failed(result) then result = nil end
   end
+  local waits = ARGV[first + 4] == '1' and LIVE[state] and state ~= 'running'
   return { state, run or '', attempt or 1, due, fence or '', worker or '', started or '', ended or '', task or '', reason or '',
-    deliveries, cancel or '', successor and 1 or 0, successor or '', payload and 1 or 0, payload or '', result and 1 or 0, result or '' }
+    deliveries, cancel or '', successor and 1 or 0, successor or '', payload and 1 or 0, payload or '', result and 1 or 0, result or '',
+    letter or '', waits and standing_of(key, record) or {} }
 end
