@@ -57,6 +57,7 @@ from shadows.errors import (
     UnsupportedServer,
 )
 from shadows.execution import Execution, TaskCall
+from shadows.letters import DeadLetter
 from shadows.ports.broker import Cancellation
 from shadows.shadow import Shadow
 from shadows.snapshot import RunningExecution, Snapshot, WorkerInfo
@@ -73,6 +74,7 @@ __all__ = [  # noqa: RUF022 - grouped as a newcomer meets them
     "Agenda",
     # what they return
     "Cancellation",
+    "DeadLetter",
     "Disposition",
     "Execution",
     "ExecutionProgress",

@@ -15,15 +15,17 @@ from shadows.core.disposition import Disposition
 from shadows.core.envelope import NO_HEADERS, Envelope, pack, unpack
 from shadows.core.lifecycle import ExecutionState
 from shadows.core.names import task_key
-from shadows.core.scheduling import due, instant
+from shadows.core.scheduling import Due, due, instant
 from shadows.core.settings import ShadowOptions
 from shadows.dependencies.registry import Registry
 from shadows.dependencies.running import Running
 from shadows.errors import PayloadTooLarge, Undecodable
 from shadows.execution import Access, Execution, TaskCall
+from shadows.letters import DeadLetter
 from shadows.ports.broker import Broker, Entry, OnLive, Placed, Placement
 from shadows.ports.clock import Clock
 from shadows.ports.codec import Codec
+from shadows.ports.letters import DeadLetter as Letter
 from shadows.ports.looking import Part, Record
 
 type When = datetime | timedelta | None
@@ -34,6 +36,17 @@ _DISPOSITIONS = {
     Placed.STRUCK: Disposition.STRUCK,
     Placed.BROKEN: Disposition.FAILED,
 }
+
+
+@attrs.frozen
+class Said:
+    """What a payload says."""
+
+    task: str
+    args: tuple[Any, ...] = attrs.field(repr=False, default=())
+    kwargs: dict[str, Any] = attrs.field(repr=False, factory=dict[str, Any])
+    unreadable: str = ""
+    """why the arguments cannot be decoded here, if so"""
 
 
 @attrs.frozen
@@ -75,10 +88,16 @@ class Calls:
 
     def entry(self, call: TaskCall, on_live: OnLive) -> Entry:
         """Return what the broker needs of one request to place the call; ``when`` is judged now."""
+        return Entry(call.key, call.payload, self.due(call), self.request() if call.named else "", on_live)
+
+    def due(self, call: TaskCall) -> Due:
+        """Return when the call is due, judged now."""
         options = self.options
-        moment = due(call.when, now=self.clock.now(), horizon=options.horizon, strict=options.strict_when)
-        run = os.urandom(8).hex() if call.named else ""
-        return Entry(call.key, call.payload, moment, run, on_live)
+        return due(call.when, now=self.clock.now(), horizon=options.horizon, strict=options.strict_when)
+
+    def request(self) -> str:
+        """Return a new id for one request, and for the run that it may become."""
+        return os.urandom(8).hex()
 
     def placed(self, call: TaskCall, placement: Placement, access: Access) -> Execution[Any]:
         """Return a handle on the run that has the call's key now."""
@@ -106,28 +125,67 @@ class Calls:
 
     def found(self, record: Record, access: Access) -> Execution[Any]:
         """Return a handle on what was read; what cannot be decoded here is left out."""
-        name = record.task or ""
-        args: tuple[Any, ...] = ()
-        kwargs: dict[str, Any] = {}
-        if record.payload is not None:
-            try:
-                envelope = unpack(record.payload)
-                name = envelope.task
-                decoded = self.codecs[envelope.codec].decode(envelope.arguments)
-            except (Undecodable, KeyError):
-                decoded = None
-            match decoded:
-                case [tuple(), dict()]:
-                    args, kwargs = cast("Any", decoded)
-                case _:
-                    pass
-        plan = self.registry.plans.get(name)
+        said = Said(record.task or "") if record.payload is None else self.said(record.payload, record.task or "")
+        plan = self.registry.plans.get(said.task)
         function = None if plan is None else plan.function
         execution = Execution[Any](
-            record.key, name, args, kwargs, None, Disposition.LOADED, function, run=record.run, access=access
+            record.key,
+            said.task,
+            said.args,
+            said.kwargs,
+            None,
+            Disposition.LOADED,
+            function,
+            run=record.run,
+            access=access,
         )
         execution.take(record)
         return execution
+
+    def said(self, payload: bytes, task: str = "") -> Said:
+        """Return what a payload says, as far as that can be decoded here; ``task`` is what is known of it anyway."""
+        try:
+            envelope = unpack(payload)
+            task = envelope.task
+            decoded = self.codecs[envelope.codec].decode(envelope.arguments)
+        except Undecodable as broken:
+            return Said(task, unreadable=str(broken))
+        except KeyError as unknown:
+            return Said(task, unreadable=f"encoded by a codec {unknown} that is not configured here")
+        match decoded:
+            case [tuple(), dict()]:
+                args, kwargs = cast("Any", decoded)
+                return Said(task, args, kwargs)
+            case _:
+                return Said(task, unreadable="it holds something other than arguments")
+
+    def once_more(self, what: DeadLetter | Record, when: When) -> TaskCall | None:
+        """Return a call that failed, to be placed at another time; None of a message that could not be read."""
+        if what.key is None or what.payload is None:
+            return None
+        said = self.said(what.payload)
+        plan = self.registry.plans.get(said.task)
+        function = None if plan is None else plan.function
+        return TaskCall(said.task, said.args, said.kwargs, when, what.key, function, what.payload, named=True)
+
+    def letter(self, found: Letter) -> DeadLetter:
+        """Return a dead letter as its readers see it."""
+        said = Said("", unreadable="it is a message that nobody could read")
+        if found.key is not None:
+            said = self.said(found.payload)
+        return DeadLetter(
+            found.id,
+            found.key,
+            said.task,
+            said.args,
+            said.kwargs,
+            found.reason,
+            instant(found.died),
+            found.attempt,
+            found.deliveries,
+            said.unreadable,
+            found.payload,
+        )
 
     def running(self, running: Running, access: Access) -> Execution[Any]:
         """Return a handle on a run while its body runs, from where it reports its progress."""

@@ -4,30 +4,36 @@ from __future__ import annotations
 
 import asyncio
 import os
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, assert_never
 
 import attrs
 
 from shadows.adapters.observers.log import LogObserver
 from shadows.adapters.open import Connection, open_backend
+from shadows.core.names import task_key
 from shadows.core.scheduling import milliseconds
-from shadows.engine.add import Producer
+from shadows.engine.add import Producer, sound
 from shadows.engine.outcomes import Outcomes
+from shadows.engine.replay import Replayer
 from shadows.engine.strikes import Striker, Strikes
 from shadows.engine.watch import Watcher
 from shadows.execution import Access
 from shadows.ports.backend import Terms
-from shadows.ports.broker import BATCH
+from shadows.ports.broker import BATCH, Placed, Placement
+from shadows.ports.letters import Replay, Replayed
+from shadows.ports.looking import Part
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from types import TracebackType
 
-    from shadows.calls import Calls
+    from shadows.calls import Calls, When
     from shadows.dependencies.running import Running
     from shadows.execution import Execution, TaskCall
+    from shadows.letters import DeadLetter
     from shadows.ports.backend import Backend
     from shadows.ports.broker import OnLive
+    from shadows.ports.looking import Record
 
 
 @attrs.define
@@ -39,6 +45,7 @@ class Opened:
     producer: Producer
     access: Access
     striker: Striker
+    replayer: Replayer
     loop: asyncio.AbstractEventLoop
     pid: int
 
@@ -64,6 +71,7 @@ class Opened:
             Producer(backend.broker, deadline, strikes),
             Access(watcher, outcomes, calls.clock, loop, keeps_records=terms.execution_ttl > 0),
             Striker(backend.strike_log, strikes, calls.registry, calls.codec, deadline),
+            Replayer(backend.broker, deadline, strikes),
             loop,
             os.getpid(),
         )
@@ -80,6 +88,46 @@ class Opened:
         placements = await self.producer.add_many(entries, calls, chunk_size=max(chunk_size, BATCH))
         pairs = zip(calls, placements, strict=True)
         return [self.calls.placed(call, placement, self.access) for call, placement in pairs]
+
+    async def dead_letters(self, limit: int, before: str) -> list[DeadLetter]:
+        """List dead letters, newest first."""
+        return [self.calls.letter(one) for one in await self.backend.broker.dead(limit=limit, before=before)]
+
+    async def replay(self, whats: Sequence[DeadLetter | str], when: When) -> list[Execution[Any] | None]:
+        """Place failed calls once more: dead letters, or the last runs of these keys.  None where there is no such."""
+        calls = [self.calls.once_more(found, when) if (found := await self._failed(what)) else None for what in whats]
+        known = [(what, call) for what, call in zip(whats, calls, strict=True) if call is not None]
+        replays = [
+            Replay(call.key, self.calls.request(), "" if isinstance(what, str) else what.id, self.calls.due(call))
+            for what, call in known
+        ]
+        answers = await self.replayer.replay(replays, [call for _, call in known])
+        pairs = zip(known, replays, answers, strict=True)
+        placed = iter([await self._replayed(call, one.run, answer) for (_, call), one, answer in pairs])
+        return [None if call is None else next(placed) for call in calls]
+
+    async def discard(self, letters: Iterable[DeadLetter | str]) -> int:
+        """Throw these dead letters away, and return how many there were."""
+        ids = [one if isinstance(one, str) else one.id for one in letters]
+        return sum(await self.backend.broker.discard(ids))
+
+    async def _failed(self, what: DeadLetter | str) -> DeadLetter | Record | None:
+        return await self.backend.broker.read(task_key(what), Part.PAYLOAD) if isinstance(what, str) else what
+
+    async def _replayed(self, call: TaskCall, run: str, answer: Replayed) -> Execution[Any] | None:
+        match answer:
+            case Replayed.GONE:
+                return None
+            case Replayed.ALREADY:
+                record = await self.backend.broker.read(call.key)
+                placement = Placement(Placed.ALREADY, "" if record is None else record.run)
+            case Replayed.REPLAYED:
+                placement = Placement(Placed.SCHEDULED, run)
+            case Replayed.STRUCK | Replayed.BROKEN:
+                placement = sound(call.key, Placement(Placed(answer.value), run))
+            case _:
+                assert_never(answer)
+        return self.calls.placed(call, placement, self.access)
 
     def handle(self, running: Running) -> Execution[Any]:
         """Return a handle on a run while its body runs, on the loop or in a thread."""

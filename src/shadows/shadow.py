@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from shadows.adapters.memory.virtual_clock import VirtualClock
+    from shadows.letters import DeadLetter
     from shadows.ports.backend import Backend
-    from shadows.ports.clock import Clock
     from shadows.ports.codec import Codec
 
 
@@ -77,23 +77,16 @@ class Shadow:
         credential_provider: Any = None,
     ) -> None:
         explicit: Mapping[str, object] = {
-            "name": name,
-            "url": url,
-            "heartbeat_interval": heartbeat_interval,
-            "missed_heartbeats": missed_heartbeats,
-            "execution_ttl": execution_ttl,
-            "add_deadline": add_deadline,
-            "max_payload": max_payload,
-            "max_result": max_result,
-            "horizon": horizon,
-            "strict_when": strict_when,
-        }
+            "name": name, "url": url, "heartbeat_interval": heartbeat_interval, "missed_heartbeats": missed_heartbeats,
+            "execution_ttl": execution_ttl, "add_deadline": add_deadline, "max_payload": max_payload,
+            "max_result": max_result, "horizon": horizon, "strict_when": strict_when,
+        }  # fmt: skip
         self._options = shadow_options(explicit, os.environ)
         self._connection = Connection(self._options.url, self.name, connection_pool, credential_provider, clock)
-        codec: Codec = CloudpickleCodec()
-        self._codecs: dict[str, Codec] = {codec.id: codec}
+        codec = CloudpickleCodec()
         self._registry = Registry.offering(standard_tasks)
-        self._calls = Calls(self._registry, self._options, codec, self._codecs, clock or SystemClock(), allow_unknown)
+        codecs: dict[str, Codec] = {codec.id: codec}
+        self._calls = Calls(self._registry, self._options, codec, codecs, clock or SystemClock(), allow_unknown)
         self._open: Opened | None = None
 
     @property
@@ -319,6 +312,25 @@ class Shadow:
         """Read the strikes now.  Nothing needs it: whatever is placed or claimed is judged by the server's own list."""
         await self.strikes()
 
+    # Dead letters
+
+    async def dead_letters(self, limit: int = 100, before: str | None = None) -> list[DeadLetter]:
+        """Return calls that could not be run, newest first; a next page lies ``before`` the id of the last one."""
+        return await self.opened().dead_letters(limit, before or "")
+
+    async def replay(self, what: DeadLetter | str, when: When = None) -> Execution[Any] | None:
+        """Run a dead letter, or the failed run that a key had last, once more: as a new run of the same call.
+
+        While another run of the key is live, or a strike forbids it, the ``disposition`` says so, and nothing is lost.
+        None: there is no such letter (any more), or nothing is kept that could be run.
+        """
+        (execution,) = await self.opened().replay([what], when)
+        return execution
+
+    async def discard(self, *letters: DeadLetter | str) -> int:
+        """Throw dead letters away, with their arguments, and return how many there were; a letter or its id."""
+        return await self.opened().discard(letters)
+
     # Looking
 
     async def get_execution(self, key: str) -> Execution[Any] | None:
@@ -358,19 +370,9 @@ class Shadow:
         return milliseconds(self._options.heartbeat_interval) * self._options.missed_heartbeats
 
     @property
-    def registry(self) -> Registry:
-        """The registered tasks."""
-        return self._registry
-
-    @property
-    def codecs(self) -> Mapping[str, Codec]:
-        """The codecs that messages may use."""
-        return self._codecs
-
-    @property
-    def clock(self) -> Clock:
-        """What tells the time here."""
-        return self._calls.clock
+    def calls(self) -> Calls:
+        """What makes calls here: the registered tasks, the codecs, and the clock."""
+        return self._calls
 
     def backend(self) -> Backend:
         """Return what this shadow is connected to."""

@@ -128,8 +128,8 @@ class Worker:
         self._shadow = shadow
         self._options = worker_options(explicit, os.environ, default_name=f"{socket.gethostname()}#{os.getpid()}")
         self._observer: Observer = LogObserver(shadow.name)
-        instead = fallback(shadow.registry, self._options.fallback_task)
-        self._tasks = Tasks(shadow.registry, everywhere(dependencies), instead)
+        instead = fallback(shadow.calls.registry, self._options.fallback_task)
+        self._tasks = Tasks(shadow.calls.registry, everywhere(dependencies), instead)
         self._entered: _Entered | None = None
         self._loop: Loop | None = None
         self._pump: asyncio.Task[None] | None = None
@@ -241,7 +241,7 @@ class Worker:
         loop = self._loop = self._make_loop(entered, ballast, may_run)
         seeder = self._make_seeder(entered)
         loop.prepare = seeder.start
-        self._observer.working(entered.holder, self._shadow.registry.chosen)
+        self._observer.working(entered.holder, self._shadow.calls.registry.chosen)
         for kind in self._tasks.lifecycles():
             await entered.workplace.keeping.living(kind)
         pump = asyncio.create_task(
@@ -318,7 +318,7 @@ class Worker:
         shadow, observer = self._shadow, self._observer
         runner = Runner(
             self._tasks.plans,
-            shadow.codecs,
+            shadow.calls.codecs,
             shadow.opened().access.outcomes,
             entered.elsewhere,
             observer,
@@ -347,7 +347,7 @@ class Worker:
         seconds = self._options.dependency_timeout.total_seconds()
         keeping = Keeping(in_context(shadow, self), seconds, self._observer.untidy)
         workplace = keeping.workplace = Workplace(
-            shadow, self, shadow.clock, keeping, shadow.opened().handle, backend.broker.report
+            shadow, self, shadow.calls.clock, keeping, shadow.opened().handle, backend.broker.report
         )
         return workplace
 
@@ -355,13 +355,13 @@ class Worker:
         automatic: Mapping[str, Plan] = self._tasks.plans if self._options.schedule_automatic_tasks else {}
         shadow = self._shadow
         codec, broker = shadow.opened().access.outcomes.codec, entered.backend.broker
-        return Seeder(automatic, codec, broker, self._observer, shadow.registry.watchers)
+        return Seeder(automatic, codec, broker, self._observer, shadow.calls.registry.watchers)
 
     async def _attend(self, entered: _Entered, loop: Loop) -> None:
         """Check in, and again whenever presence has forgotten us."""
         failures = 0
         while True:
-            tasks, horizon = list(self._shadow.registry.plans), self._shadow.horizon_of_presence
+            tasks, horizon = list(self._shadow.calls.registry.plans), self._shadow.horizon_of_presence
             try:
                 await entered.backend.presence.check_in(entered.holder, tasks, horizon=horizon)
             except BrokerError as away:  # being listed is not worth ending for

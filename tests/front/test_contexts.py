@@ -241,6 +241,6 @@ async def test_a_worker_that_could_not_be_entered_leaves_nothing_behind(
         broken.setattr(type(shadows.backend()), "__aenter__", away)
         with pytest.raises(BrokerUnavailable):
             await worker.__aenter__()
-    assert shadows.registry.watchers == []
+    assert shadows.calls.registry.watchers == []
     async with worker:
-        assert len(shadows.registry.watchers) == 1
+        assert len(shadows.calls.registry.watchers) == 1

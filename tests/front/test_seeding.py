@@ -288,7 +288,7 @@ async def test_a_task_that_is_registered_later_starts_at_once(shadows: Shadow) -
     async def by_hand(perpetual: Perpetual = Perpetual(every=HOUR)) -> None: ...
 
     async with working(shadows, within=SOON):
-        await comes_true(lambda: bool(shadows.registry.watchers))
+        await comes_true(lambda: bool(shadows.calls.registry.watchers))
         shadows.register(by_hand)
         shadows.register(cleanup)
         await comes_true(lambda: _waits(shadows))

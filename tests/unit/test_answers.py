@@ -17,7 +17,7 @@ from shadows.ports.strike_log import Instruction, News
 
 EMPTY = [-1, b"", 0, 0, 1, 1000, [], []]
 """What claim answers of an empty shadow: due in, cursor, more, left, enrolled, now, inbox, news of strikes."""
-RECORD = [b"queued", b"r", b"1", b"", b"", b"", b"", b"", b"", b"", 0, 0, 0, b"", 0, b"", 0, b""]
+RECORD = [b"queued", b"r", b"1", b"", b"", b"", b"", b"", b"", b"", 0, 0, 0, b"", 0, b"", 0, b"", b"", []]
 
 
 def test_an_empty_claim() -> None:

@@ -67,7 +67,7 @@ class Producer:
     async def add(self, entry: Entry, call: Called) -> Placement:
         """Place one call, unless it is struck."""
         (placement,) = await self._place([entry], [call])
-        return sound(entry, placement)
+        return sound(entry.key, placement)
 
     async def add_many(self, entries: Sequence[Entry], calls: Sequence[Called], *, chunk_size: int) -> list[Placement]:
         """Place many calls, ``chunk_size`` in a trip; each is judged alone."""
@@ -180,9 +180,9 @@ def _named(entries: Sequence[Entry]) -> str:
     return f"the calls {', '.join(shown)}{', ...' if len(entries) > _SHOWN else ''}"
 
 
-def sound(entry: Entry, placement: Placement) -> Placement:
+def sound(key: str, placement: Placement) -> Placement:
     """Return the placement, unless the key's record is not ours."""
     if placement.placed is Placed.BROKEN:
-        msg = f"the record of the key {entry.key!r} holds a value of another type; delete it or choose another key"
+        msg = f"the record of the key {key!r} holds a value of another type; delete it or choose another key"
         raise BrokenKey(msg)
     return placement

@@ -329,9 +329,7 @@ class Broker(Protocol):
         """Return the dead letter of this id, None if there is none."""
         ...
 
-    async def replay(
-        self, replays: Sequence[Replay], *, repeated: bool = False, strikes: str = ""
-    ) -> list[Replayed]:
+    async def replay(self, replays: Sequence[Replay], *, repeated: bool = False, strikes: str = "") -> list[Replayed]:
         """Place each call once more, in order, and wake sleeping workers.
 
         It begins anew: a new run, first attempt, no deliveries; nothing of the run that failed remains under its key.

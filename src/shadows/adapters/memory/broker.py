@@ -129,9 +129,7 @@ class MemoryBroker:
         with self._step():
             return replaying.find(self.store, letter)
 
-    async def replay(
-        self, replays: Sequence[Replay], *, repeated: bool = False, strikes: str = ""
-    ) -> list[Replayed]:
+    async def replay(self, replays: Sequence[Replay], *, repeated: bool = False, strikes: str = "") -> list[Replayed]:
         """Place each call once more, in order."""
         with self._step():
             refuse_if_moved(self.store, strikes)

@@ -35,6 +35,7 @@ local function standing_of(key, record)
   local kept = mark and tried('HMGET', gated .. key, 'list', 'at') or {}
   local gate, before, inside, holders = place_of(key, kept[2] or '')
   if mark == 'settling' then gate = 'debounce' end
+  if kept[2] ~= '!held' then strike = '' end  -- one that was lifted may still stand in the record
   return { kept[1] or '', gate, before, inside, strike or '', unknown or '', unpack(holders) }
 end
 
