@@ -93,6 +93,13 @@ class Opened:
         """List dead letters, newest first."""
         return [self.calls.letter(one) for one in await self.backend.broker.dead(limit=limit, before=before)]
 
+    async def dead_letter(self, which: str) -> DeadLetter | None:
+        """Return the dead letter of this id, or else the one that the last run of this key has become."""
+        found = await self.backend.broker.letter(which)
+        if found is None and (record := await self.backend.broker.read(task_key(which))) is not None:
+            found = await self.backend.broker.letter(record.letter or "")
+        return None if found is None else self.calls.letter(found)
+
     async def replay(self, whats: Sequence[DeadLetter | str], when: When) -> list[Execution[Any] | None]:
         """Place failed calls once more: dead letters, or the last runs of these keys.  None where there is no such."""
         calls = [self.calls.once_more(found, when) if (found := await self._failed(what)) else None for what in whats]

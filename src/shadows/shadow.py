@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from shadows.adapters.memory.virtual_clock import VirtualClock
     from shadows.letters import DeadLetter
     from shadows.ports.backend import Backend
+    from shadows.ports.clock import Clock
     from shadows.ports.codec import Codec
 
 
@@ -371,8 +372,13 @@ class Shadow:
 
     @property
     def calls(self) -> Calls:
-        """What makes calls here: the registered tasks, the codecs, and the clock."""
+        """What makes calls here: it knows the registered tasks and the codecs."""
         return self._calls
+
+    @property
+    def clock(self) -> Clock:
+        """What tells the time here."""
+        return self._calls.clock
 
     def backend(self) -> Backend:
         """Return what this shadow is connected to."""

@@ -347,7 +347,7 @@ class Worker:
         seconds = self._options.dependency_timeout.total_seconds()
         keeping = Keeping(in_context(shadow, self), seconds, self._observer.untidy)
         workplace = keeping.workplace = Workplace(
-            shadow, self, shadow.calls.clock, keeping, shadow.opened().handle, backend.broker.report
+            shadow, self, shadow.clock, keeping, shadow.opened().handle, backend.broker.report
         )
         return workplace
 

@@ -300,13 +300,10 @@ class SameAnswers(RuleBasedStateMachine):
     def replay(self, draw: Draw) -> None:
         """Replay dead letters, or failed runs by their keys; now and then once more, as if the answer was lost."""
         self.read_strikes()
-        letters = self.letters()
-        chosen = draw(st.lists(st.tuples(st.integers(-1, 3), keys, st.booleans(), dues), min_size=1, max_size=3))
         batches: tuple[list[Replay], list[Replay]] = ([], [])
-        for number, key, forbidden, due in chosen:
-            found = letters[number] if 0 <= number < len(letters) else None
-            asked = Replay((found[0].key if found else None) or key, draw(st.sampled_from(RUNS[1:])), "")
-            asked = attrs.evolve(asked, due=self.dated(due), struck=forbidden and draw(struck))
+        for found in draw(st.lists(st.sampled_from([None, *self.letters()]), min_size=1, max_size=3)):
+            key = (found[0].key if found else None) or draw(keys)
+            asked = Replay(key, draw(st.sampled_from(RUNS[1:])), "", self.dated(draw(dues)), draw(struck))
             for i, batch in enumerate(batches):
                 batch.append(attrs.evolve(asked, letter=found[i].id if found else ""))
         repeated = draw(st.booleans())

@@ -28,6 +28,10 @@ COMMANDS = {
     "tasks sleep": Command("place a call that takes a while", "shadows.cli.tasks:sleep"),
     "workers ls": Command("list the workers that are here", "shadows.cli.workers:ls"),
     "workers for-task": Command("list those that know a task", "shadows.cli.workers:for_task"),
+    "dead ls": Command("list the calls that could not be run", "shadows.cli.dead:ls"),
+    "dead show": Command("show one of them, with its arguments", "shadows.cli.dead:show"),
+    "dead replay": Command("run some of them once more", "shadows.cli.dead:replay"),
+    "dead discard": Command("throw some of them away", "shadows.cli.dead:discard"),
     "demo": Command("see shadows at work; needs no server", "shadows.cli.demo:demo"),
     "version": Command("print the version", "shadows.cli.version:version"),
 }
