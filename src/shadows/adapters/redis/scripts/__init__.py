@@ -9,8 +9,8 @@ _GATES = ("_look", "_gates")
 """What every script needs that ends an attempt or moves a call."""
 _STRIKES = ("_strikes", "_news")
 _VERBS: dict[str, tuple[str, ...]] = {
-    "schedule": (*_GATES, *_STRIKES, "schedule"),
-    "replay": (*_GATES, *_STRIKES, "schedule", "replay"),
+    "schedule": (*_GATES, *_STRIKES, "_entry", "schedule"),
+    "replay": (*_GATES, *_STRIKES, "_entry", "replay"),
     "seed": (*_GATES, "seed"),
     "claim": (*_GATES, *_STRIKES, "_chores", "claim"),
     "admit": (*_GATES, "admit"),
@@ -18,7 +18,7 @@ _VERBS: dict[str, tuple[str, ...]] = {
     "turn": (*_GATES, *_STRIKES, "settle", "_chores", "claim", "turn"),
     "renew": ("renew",),
     "cancel": (*_GATES, "cancel"),
-    "read": ("_look", "read"),
+    "read": ("read",),
     "survey": ("survey",),
     "clear": (*_GATES, "clear"),
     "report": ("report",),

@@ -4,14 +4,7 @@
 -- most, span (ms), drop; slots and rates have a `line` of calls that wait, and a `set` of what was taken.
 -- look(call) returns 'admitted', or the first answer that is another one:
 --   'parked', nil, gate;  'delayed', moment, gate (none: a debounce);  'dropped', reason;  'broken', the key that holds something else.
-local gated, cooldowns, latest, parked = base .. '!gates:', base .. '!cooldown:', base .. '!debounce:', base .. '!parked'
-
--- Like try, but nil where the key is of another type.
-local function tried(...)
-  local answer = try(...)
-  if failed(answer) then return nil end
-  return answer
-end
+local cooldowns, latest, parked = base .. '!cooldown:', base .. '!debounce:', base .. '!parked'
 
 local function make_look()
   local ask_one = {}

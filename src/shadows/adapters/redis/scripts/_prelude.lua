@@ -8,7 +8,7 @@ local TTL, DEAD_TTL, DEAD_MAX = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(A
 local queue, bell, dead_letters, strangers = base .. 'queue', base .. '!bell', base .. '!dead', base .. '!unknown'
 local fences, requests, workers = base .. '!fence', base .. '!requests', base .. 'workers'
 local runs, results, successors, reports = base .. 'runs:', base .. 'results:', base .. '!next:', base .. '!progress:'
-local past, schedules, at_strikes = base .. '!past:', base .. '!schedules', base .. '!held'
+local past, schedules, at_strikes, gated = base .. '!past:', base .. '!schedules', base .. '!held', base .. '!gates:'
 local GROUP, SMALL, BELL_MAX, BELL_TTL = 'workers', 64, 64, 60000
 local REMEMBER, REMEMBER_MAX = 60000, 10000
 local LIVE = { scheduled = true, queued = true, running = true, parked = true }
@@ -24,6 +24,13 @@ local function failed(answer)
     if string.find(text, expected, 1, true) then return true end
   end
   error(text, 0)
+end
+
+-- Like try, but nil where the key is of another type.
+local function tried(...)
+  local answer = try(...)
+  if failed(answer) then return nil end
+  return answer
 end
 
 -- Say which of the keys that every verb needs holds something else, if one does.
@@ -132,7 +139,7 @@ end
 -- What a call with gates holds is given back (see _gates.lua); `keep` says what is remembered of it.
 local let_go
 local function let_go_if_gated(key)
-  if call('EXISTS', base .. '!gates:' .. key) == 1 then let_go(key) end
+  if call('EXISTS', gated .. key) == 1 then let_go(key) end
 end
 
 -- Whether the holder has this message, whatever its record says.

@@ -76,7 +76,7 @@ local function read(first)
   elseif state == 'scheduled' then
     due = call('ZSCORE', queue, key) or ''
   elseif state == 'parked' then
-    due = try('HGET', base .. '!gates:' .. key, 'when')
+    due = try('HGET', gated .. key, 'when')
     if failed(due) or not due then due = '' end
   end
   if ARGV[first + 1] == '1' and LIVE[state] then call('HSET', record, 'watched', 1) end

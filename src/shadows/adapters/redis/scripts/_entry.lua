@@ -1,0 +1,43 @@
+-- Place one call, which is new, or is replayed.  Returns a word (scheduled, already, struck, broken) and the run that has the key.
+local function schedule_one(repeated, key, on_live, due, run, payload)
+  local record = runs .. key
+  local found = try('HMGET', record, 'state', 'run', 'cancel', 'watched', 'successor', 'id')
+  if failed(found) then return 'broken', '' end
+  local state, owner, cancel, watched, successor, id = unpack(found, 1, 6)
+  if run ~= '' and (owner == run or successor == run) then return 'scheduled', run end
+  if repeated then
+    local known = run == '' and (state and not owner or successor == '')
+    local name = name_of(run, key)
+    local score = not known and try('ZSCORE', requests, name)
+    if known or just_remembered[name] or (score and not failed(score) and now() - score < REMEMBER) then return 'scheduled', run end
+  end
+  if on_live == 'struck' then return 'struck', '' end
+  local stranded = is_stranded(state, id)
+  if state == 'running' and not stranded then
+    if on_live == 'keep' and (not cancel or successor) then return 'already', cancel and successor or owner or '' end
+    if successor then remember(successor, key) end
+    call('DEL', successors .. key)
+    call('HSET', successors .. key, 'due', resolve(due) or now(), 'run', run, 'payload', payload)
+    call('HSET', record, 'successor', run)
+    return 'scheduled', run
+  end
+  if LIVE[state] and not stranded then
+    if on_live == 'keep' then return 'already', owner or '' end
+    displace(key, record, state)
+    announce(key, 'superseded', watched)
+  end
+  if stranded then
+    call('DEL', successors .. key)
+    let_go_if_gated(key)
+  end
+  if state then
+    remember(owner, key)
+    wipe(key, record)
+  end
+  if run == '' then
+    place(key, record, resolve(due), 1, payload)
+  else
+    place(key, record, resolve(due), 1, payload, 'run', run)
+  end
+  return 'scheduled', run
+end
