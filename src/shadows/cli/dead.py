@@ -15,8 +15,9 @@ from shadows.cli.complaints import CommandError, Complaint
 from shadows.cli.exits import Code
 from shadows.cli.letters import Outcome, Wanted, discard_all, page, replay_all
 from shadows.cli.options import AsJson, ShadowName, Tasks, Url, load, option, shadow_of
-from shadows.cli.printing import console, plain, print_json, rough, table
+from shadows.cli.printing import console, plain, print_json, table
 from shadows.core import settings
+from shadows.core.durations import rough
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -11,6 +11,7 @@ from shadows.errors import ConfigurationError
 _EXAMPLES = "10m, 5s, 100ms, 1h30m, 2d, 90 (seconds), mm:ss or hh:mm:ss"
 _LONGEST_TEXT = 40
 _SIXTY = 60
+_TENTHS = 10
 _ZERO = timedelta(0)
 _UNITS = {
     "w": timedelta(weeks=1),
@@ -54,6 +55,12 @@ def text(span: timedelta) -> str:
         whole, rest = divmod(span.microseconds, 1000)
         written.append(f"{whole}.{rest:03}".rstrip("0") + "ms" if rest else f"{whole}ms")
     return "".join(written) or "0s"
+
+
+def rough(span: timedelta) -> str:
+    """Return a span as people say it: whole seconds, but tenths below ten; one that is negative is none."""
+    seconds = max(span, _ZERO).total_seconds()
+    return f"{seconds:.1f}s" if seconds < _TENTHS else text(timedelta(seconds=round(seconds)))
 
 
 def _read(value: object, option: str) -> timedelta:
