@@ -131,7 +131,7 @@ def test_an_error_without_words_is_told_by_its_name(silent: Exception) -> None:
     [
         ("NOPERM this user has no permissions to run the 'time' command", "grant +time"),
         ("NOPERM User worker has no permissions to run the 'TIME' command", "grant +time"),
-        ("ERR The user executing the script can't run this command or subcommand script", "`shadows acl`"),
+        ("ERR The user executing the script can't run this command or subcommand script", "`shadows doctor`"),
         ("NOPERM this user has no permissions to run the 'evalsha' command", ""),
     ],
 )

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from shadows.ports.event_bus import EventBus
     from shadows.ports.presence import Presence
     from shadows.ports.strike_log import StrikeLog
+    from shadows.ports.vitals import Vitals
 
 
 @attrs.frozen
@@ -63,6 +64,14 @@ class Backend(Protocol):
 
     def for_worker(self) -> Backend:
         """Return a backend on the same server with connections of its own: commands, wait and renewal."""
+        ...
+
+    async def vitals(self) -> Vitals:
+        """Ask the server how it is.  Nothing on it is changed.
+
+        Raises:
+            BrokerUnavailable, NotAllowed, UnsupportedServer: it does not even let us in.
+        """
         ...
 
     def client(self) -> Any:

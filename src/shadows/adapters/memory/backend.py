@@ -13,6 +13,7 @@ from shadows.adapters.memory.presence import MemoryPresence
 from shadows.adapters.memory.store import store_named
 from shadows.adapters.memory.strike_log import MemoryStrikeLog
 from shadows.errors import ConfigurationError
+from shadows.ports.vitals import Vitals
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -50,6 +51,10 @@ class MemoryBackend:
     def for_worker(self) -> Backend:
         """Return a backend on the same store; there are no connections to have of one's own."""
         return attrs.evolve(self)
+
+    async def vitals(self) -> Vitals:
+        """Return that it lives in this process, and goes by the same clock."""
+        return Vitals("memory", primary=True, lacking=())
 
     def client(self) -> Any:
         """Raise ConfigurationError: there is no server behind it."""

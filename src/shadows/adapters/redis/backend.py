@@ -12,12 +12,14 @@ from shadows.adapters.redis.keys import Keys, standalone
 from shadows.adapters.redis.presence import RedisPresence
 from shadows.adapters.redis.redis_py import Address, RedisPyDriver, address, address_of_pool
 from shadows.adapters.redis.strike_log import RedisStrikeLog
+from shadows.adapters.redis.vitals import examine
 
 if TYPE_CHECKING:
     from types import TracebackType
 
     from shadows.adapters.redis.driver import Driver
     from shadows.ports.backend import Terms
+    from shadows.ports.vitals import Vitals
 
 
 @attrs.define
@@ -45,6 +47,13 @@ class RedisBackend:
 
     def for_worker(self) -> RedisBackend:
         return assemble(self.place, self.keys, self.terms, clock_source=self._clock)
+
+    async def vitals(self) -> Vitals:
+        driver = RedisPyDriver(self.place)
+        try:
+            return await examine(driver, self.keys)
+        finally:
+            await driver.close()
 
     def client(self) -> Any:
         return self.driver.client()

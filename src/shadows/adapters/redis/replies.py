@@ -89,5 +89,5 @@ def _missing_right(text: str) -> str:
     if "time" in text.lower().split("'"):
         return "; shadows reads the server's clock: grant +time"
     if "executing the script" in text:
-        return "; `shadows acl` prints the rights that the scripts need, +time among them"
+        return "; `shadows doctor` names the rights that are missing"
     return ""
