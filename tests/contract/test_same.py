@@ -425,6 +425,7 @@ class SameAnswers(RuleBasedStateMachine):
     def lists_are_the_same(self) -> None:
         real, model = self.wait(self.server.broker.survey(10)), self.wait(self.model.broker.survey(10))
         assert (real.taken, real.counts) == (model.taken, model.counts)
+        assert (real.oldest is None) == (model.oldest is None)
         self.ran["held"] += model.counts.parked > 0
         assert [shown(record) for record in real.records] == [shown(record) for record in model.records]
         letters = {real.id: model.id for real, model in self.letters()}

@@ -139,8 +139,9 @@ async def test_an_entry_of_a_newer_version_waits_for_a_newer_worker(real: Server
     answer = await claim(real.broker, who, sweep="-")
     assert (answer.left, await real.broker.dead(limit=10)) == (0, [])
     assert real.ask("XLEN", real.key("stream")) == 1
-    counts = (await real.broker.survey(10)).counts
-    assert (counts.running, counts.queued) == (0, 1)
+    survey = await real.broker.survey(10)
+    assert (survey.counts.running, survey.counts.queued) == (0, 1)
+    assert survey.oldest == int(token.partition(b"-")[0])
 
 
 async def test_a_ready_call_whose_record_was_evicted_runs_all_the_same(real: ServerHarness) -> None:

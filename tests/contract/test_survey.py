@@ -35,6 +35,7 @@ async def test_an_empty_shadow_has_nothing_to_show(harness: Harness) -> None:
     """Also one that nobody has ever used."""
     survey = await harness.broker.survey(10)
     assert (survey.taken, survey.counts, survey.records) == (harness.now, Counts(0, 0, 0, 0, 0, 0), ())
+    assert survey.oldest is None
 
 
 async def test_counts_are_exact_in_every_state(harness: Harness) -> None:
@@ -117,6 +118,45 @@ async def test_a_survey_shows_no_more_than_it_was_asked_for(harness: Harness, li
     survey = await broker.survey(limit)
     assert len({record.key for record in survey.records}) == len(survey.records) == min(limit, 500)
     assert (survey.counts.scheduled, survey.counts.queued) == (250, 250)
+
+
+async def oldest(harness: Harness) -> int | None:
+    """Return since when the oldest ready call has been waiting."""
+    return (await harness.broker.survey(0)).oldest
+
+
+async def test_the_oldest_ready_call_waits_from_when_it_became_ready(harness: Harness) -> None:
+    """What runs, is parked or is not due yet does not count; a later call does not make it younger."""
+    broker, who = harness.broker, worker()
+    await place(broker, call("a"), call("later", after=500))
+    since = await oldest(harness)
+    assert since is not None
+    assert abs(since - harness.now) < 60_000  # a server numbers its messages by its own clock
+    await place(broker, call("b"))
+    assert await oldest(harness) == since
+    a, b = await take(broker, who)
+    assert await oldest(harness) is None
+    await settle(broker, who, a, done())
+    await settle(broker, who, b, retry(b))
+    again = await oldest(harness)
+    assert again is not None
+    assert again >= since
+    await broker.cancel("b")
+    assert await oldest(harness) is None
+
+
+async def test_a_call_that_is_due_counts_as_ready_though_nobody_has_looked(harness: Harness) -> None:
+    """Where no worker is left, its due time tells how long it has been waiting."""
+    broker = harness.broker
+    await place(broker, call("a", at=harness.now + 5_000), call("b", at=harness.now + 6_000))
+    due = harness.now + 5_000
+    assert await oldest(harness) is None
+    await harness.pass_time(5)
+    assert await oldest(harness) == due
+    await harness.pass_time(100)
+    assert await oldest(harness) == due
+    assert len(await take(broker, worker())) == len("ab")
+    assert await oldest(harness) is None
 
 
 async def test_a_survey_shows_one_shadow_alone(harness: Harness) -> None:

@@ -12,7 +12,7 @@ from shadows.core.scheduling import Due
 from shadows.ports.admission import Admission, Passage
 from shadows.ports.broker import Claim, Lease
 from shadows.ports.letters import DeadLetter
-from shadows.ports.looking import Counts, Record
+from shadows.ports.looking import Counts, Record, Survey
 from shadows.ports.strike_log import Instruction, News
 
 EMPTY = [-1, b"", 0, 0, 1, 1000, [], []]
@@ -116,10 +116,9 @@ def test_an_empty_payload_and_an_empty_result_are_not_missing_ones() -> None:
 
 def test_the_numbers_of_a_survey() -> None:
     """With the server's time in front."""
-    assert answers.counts([1000, 1, 2, 3, 4, 5, 6]) == (
-        1000,
-        Counts(scheduled=1, queued=2, running=3, parked=4, unknown=5, dead=6),
-    )
+    numbers = Counts(scheduled=1, queued=2, running=3, parked=4, unknown=5, dead=6)
+    assert answers.counts([1000, 1, 2, 3, 4, 5, 6, 990]) == Survey(1000, numbers, 990, ())
+    assert answers.counts([1000, 1, 2, 3, 4, 5, 6, -1]) == Survey(1000, numbers, None, ())
 
 
 def test_the_scheduled_calls_of_a_step() -> None:

@@ -103,6 +103,10 @@ class Survey:
     taken: int
     """ms since the epoch"""
     counts: Counts
+    oldest: int | None
+    """ms since the epoch: from when the oldest call has been ready that nobody has taken yet, due ones included; None
+    if there is none
+    """
     records: tuple[Record, ...]
     """waiting and running calls with their payloads: due first, then in the order in which they became
     ready

@@ -27,7 +27,7 @@ def place(store: Store, run: Run, due: int | None) -> None:
 
 def enqueue(store: Store, run: Run) -> None:
     """Make it the newest of the ready calls."""
-    run.state, run.token = ExecutionState.QUEUED, store.next_id()
+    run.state, run.token, run.ready_since = ExecutionState.QUEUED, store.next_id(), store.now
     store.ready[run.token] = run
     store.arrived += 1
 

@@ -38,7 +38,7 @@ def survey(store: Store, limit: int) -> Survey:
     struck = (store.runs[key] for key in sorted(store.at_strikes, key=store.at_strikes.__getitem__))
     listed = islice(chain(scheduled, parked, struck, started), limit)
     records = tuple(_describe(store, run, Part.PAYLOAD) for run in listed)
-    return Survey(store.now, _count(store), records)
+    return Survey(store.now, _count(store), _oldest(store), records)
 
 
 def _count(store: Store) -> Counts:
@@ -50,6 +50,12 @@ def _count(store: Store) -> Counts:
         unknown=len(store.unknown),
         dead=len(store.letters),
     )
+
+
+def _oldest(store: Store) -> int | None:
+    since = [run.ready_since for run in islice(store.ready.values(), 1)]
+    since += [due for due, _ in store.queue[:1] if due <= store.now]
+    return min(since, default=None)
 
 
 def _describe(store: Store, run: Run, parts: Part) -> Record:

@@ -49,6 +49,8 @@ class Run:
     due: int = 0
     token: str = ""
     """names the message while it is queued or running"""
+    ready_since: int = 0
+    """when it was queued last"""
     lost: int = 0
     """leases of this attempt that ended without settle or hand-back"""
     fence: int | None = None

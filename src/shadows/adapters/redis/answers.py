@@ -12,7 +12,7 @@ from shadows.core.scheduling import Due
 from shadows.ports.admission import Admission, Passage
 from shadows.ports.broker import Claim, Lease
 from shadows.ports.letters import DeadLetter
-from shadows.ports.looking import Counts, Record, Standing
+from shadows.ports.looking import Counts, Record, Standing, Survey
 from shadows.ports.strike_log import Instruction, News
 
 TYPE_CHECKING = False
@@ -139,10 +139,11 @@ def _number(text: bytes) -> int | None:
     return int(text) if text else None
 
 
-def counts(answer: list[Any]) -> tuple[int, Counts]:
-    """Return the server's time in ms, and the numbers."""
-    taken, scheduled, queued, running, parked, unknown, dead = answer
-    return taken, Counts(scheduled, queued, running, parked, unknown, dead)
+def counts(answer: list[Any]) -> Survey:
+    """Return a survey that lists nothing."""
+    taken, scheduled, queued, running, parked, unknown, dead, oldest = answer
+    numbers = Counts(scheduled, queued, running, parked, unknown, dead)
+    return Survey(taken, numbers, None if oldest < 0 else oldest, ())
 
 
 def waiting(state: ExecutionState, answer: list[Any]) -> list[Record]:

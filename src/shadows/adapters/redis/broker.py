@@ -216,7 +216,7 @@ class RedisBroker:
         return answers.record(key, await self.scripts.run("read", encode(key), *wanted))
 
     async def survey(self, limit: int) -> Survey:
-        taken, counts = answers.counts(await self.scripts.run("survey", "counts", "", 0))
+        survey = answers.counts(await self.scripts.run("survey", "counts", "", 0))
         records: list[Record] = []
         for line, state in _LINES.items():
             rank = 0
@@ -236,10 +236,10 @@ class RedisBroker:
             if not last:
                 break
             begin = f"({last}"
-        return Survey(taken, counts, tuple(records))
+        return attrs.evolve(survey, records=tuple(records))
 
     async def clear(self) -> int:
-        _, waiting = answers.counts(await self.scripts.run("survey", "counts", "", 0))
+        waiting = answers.counts(await self.scripts.run("survey", "counts", "", 0)).counts
         ended = 0
         for line, state in _LINES.items():
             length = waiting.scheduled if state is ExecutionState.SCHEDULED else waiting.parked

@@ -1,22 +1,44 @@
 -- survey: 'counts' | 'scheduled' | 'parked' | 'held' | 'ready', where to begin, how many at most.
--- counts: {ms of the server's clock, scheduled, queued, running, parked, unknown, dead}.
+-- counts: {ms of the server's clock, scheduled, queued, running, parked, unknown, dead, ms from when the oldest ready call has been
+-- ready or -1}.
 -- scheduled, parked, held (begin is a rank): key, due, run, attempt, payload for each;  ready (begin is an id, '-' or '('id):
 -- id, key, state ('' for a message that is no call), run, attempt, due, worker, started, fence, deliveries, cancel, 0 or 1 and the
 -- successor, payload for each.
 -- Guarantee: counts are exact at one moment and cost the same however long the lines are; a list is one bounded step.
-local parked = base .. '!parked'
+local parked, NEWER = base .. '!parked', '!newer:60000'
+
+-- The number of a message tells since when it has been there.
+local function first_of(rows)
+  if failed(rows) or not rows[1] then return math.huge end
+  return tonumber(string.match(rows[1][1], '^%d+'))
+end
+
+-- What nobody has taken, what waits for a newer worker, and what is due though no worker was here to promote it.
+local function oldest()
+  local groups, delivered = try('XINFO', 'GROUPS', stream), '-'
+  for _, group in ipairs(not failed(groups) and groups or {}) do
+    local found = {}
+    for i = 1, #group, 2 do found[group[i]] = group[i + 1] end
+    if found.name == GROUP then delivered = '(' .. found['last-delivered-id'] end
+  end
+  local untaken = first_of(call('XRANGE', stream, delivered, '+', 'COUNT', 1))
+  local newer = first_of(try('XPENDING', stream, GROUP, '-', '+', 1, NEWER))
+  local due = tonumber(call('ZRANGE', queue, 0, 0, 'WITHSCORES')[2]) or math.huge
+  local first = math.min(untaken, newer, due <= now() and due or math.huge)
+  return first < math.huge and first or -1
+end
 
 local function count()
   local summary, unknown, letters = try('XPENDING', stream, GROUP), try('SCARD', strangers), try('XLEN', dead_letters)
   local waiting, struck = try('ZCARD', parked), try('ZCARD', at_strikes)
   local pending, newer = failed(summary) and 0 or summary[1], 0
   for _, row in ipairs(not failed(summary) and summary[4] or {}) do
-    if row[1] == '!newer:60000' then newer = tonumber(row[2]) end
+    if row[1] == NEWER then newer = tonumber(row[2]) end
   end
   local length = call('XLEN', stream)
   return { now(), call('ZCARD', queue), math.max(0, length - pending + newer), pending - newer,
     (failed(waiting) and 0 or waiting) + (failed(struck) and 0 or struck), failed(unknown) and 0 or unknown,
-    failed(letters) and 0 or letters }
+    failed(letters) and 0 or letters, oldest() }
 end
 
 local function list_scheduled(from, most)
