@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import enum
 from collections import Counter
-from typing import TYPE_CHECKING, Final
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
@@ -15,8 +16,8 @@ from shadows.core.scheduling import instant
 from shadows.errors import BrokenKey, BrokerError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator, Sequence
-    from datetime import datetime, timedelta
+    from collections.abc import Iterator, Sequence
+    from datetime import datetime
 
     from shadows.core.strikes import Strike
     from shadows.execution import Execution
@@ -33,8 +34,8 @@ FAR: Final = 0.05
 SKEWED: Final = 1.0
 """Seconds by which clocks may differ without being noticed."""
 FULL: Final = 0.9
-LATE: Final = 60.0
-"""Seconds for which a ready call may wait."""
+LATE: Final = timedelta(minutes=1)
+"""How long a ready call may wait."""
 
 
 class Health(enum.StrEnum):
@@ -64,12 +65,10 @@ class Finding:
 class Facts:
     """All that is looked at."""
 
-    vitals: Vitals
-    name: str
     now: datetime
     """by the server's clock"""
     survey: Survey
-    executions: Sequence[Execution]
+    executions: Sequence[Execution[Any]]
     """of the records of the survey"""
     workers: Sequence[WorkerInfo]
     strikes: Sequence[Strike]
@@ -88,9 +87,9 @@ async def diagnose(shadow: Shadow) -> list[Finding]:
         BrokerUnavailable, NotAllowed, UnsupportedServer: the server does not even let us in.
     """
     vitals = await shadow.backend().vitals()
-    findings = [*of_server(vitals, shadow.name)]
+    findings = [*of_server(vitals)]
     try:
-        facts = await _facts(shadow, vitals)
+        facts = await _facts(shadow)
     except BrokenKey as broken:
         return [*findings, Finding("keys", Health.WRONG, str(broken), "redis-cli RENAME or DEL that key")]
     except BrokerError as refused:
@@ -98,16 +97,16 @@ async def diagnose(shadow: Shadow) -> list[Finding]:
     return [*findings, *of_shadow(facts)]
 
 
-async def _facts(shadow: Shadow, vitals: Vitals) -> Facts:
+async def _facts(shadow: Shadow) -> Facts:
     opened = shadow.opened()
     survey = await opened.backend.broker.survey(LISTED)
     executions = [shadow.calls.found(record, opened.access) for record in survey.records]
     workers, strikes = await shadow.workers(), await shadow.strikes()
     letters = await shadow.dead_letters(100)
-    return Facts(vitals, shadow.name, instant(survey.taken), survey, executions, workers, strikes, letters)
+    return Facts(instant(survey.taken), survey, executions, workers, strikes, letters)
 
 
-def of_server(vitals: Vitals, name: str) -> Iterator[Finding]:
+def of_server(vitals: Vitals) -> Iterator[Finding]:
     """Yield what is to be said of the server."""
     yield _server(vitals)
     if vitals.product == "memory":
@@ -117,7 +116,7 @@ def of_server(vitals: Vitals, name: str) -> Iterator[Finding]:
     yield _eviction(vitals)
     yield _memory(vitals)
     yield _clock(vitals)
-    yield _rights(vitals, name)
+    yield _rights(vitals)
     yield _connections(vitals)
 
 
@@ -137,7 +136,9 @@ def _server(vitals: Vitals) -> Finding:
         return Finding("server", Health.NOTE, says, "for anything but tests: --url redis://HOST:6379/0")
     what = f"{vitals.product} {vitals.version or '(its version is hidden)'}, {vitals.trip * 1000:.1f} ms away"
     if vitals.trip > FAR:
-        return Finding("server", Health.NOTE, f"{what}: each call takes a few such trips", "move the workers nearer to it")
+        return Finding(
+            "server", Health.NOTE, f"{what}: each call takes a few such trips", "move the workers nearer to it"
+        )
     return Finding("server", Health.WELL, what)
 
 
@@ -154,7 +155,9 @@ def _role(vitals: Vitals) -> Finding:
 def _persistence(vitals: Vitals) -> Finding:
     about = "persistence"
     if vitals.unsaved:
-        return Finding(about, Health.WRONG, f"it cannot save: {vitals.unsaved}", "look for a full disk, and into its log")
+        return Finding(
+            about, Health.WRONG, f"it cannot save: {vitals.unsaved}", "look for a full disk, and into its log"
+        )
     if vitals.log:
         return Finding(about, Health.WELL, "it logs each change (AOF)")
     if vitals.log is None:
@@ -190,7 +193,12 @@ def _memory(vitals: Vitals) -> Finding:
     says = f"{_megabytes(used)} of {_megabytes(most)} in use"
     if used < FULL * most:
         return Finding(about, Health.WELL, says)
-    return Finding(about, Health.WRONG, f"{says}: soon it takes no more calls", "redis-cli CONFIG SET maxmemory, or a shorter execution_ttl")
+    return Finding(
+        about,
+        Health.WRONG,
+        f"{says}: soon it takes no more calls",
+        "redis-cli CONFIG SET maxmemory, or a shorter execution_ttl",
+    )
 
 
 def _clock(vitals: Vitals) -> Finding:
@@ -202,7 +210,7 @@ def _clock(vitals: Vitals) -> Finding:
     return Finding("clock", Health.NOTE, says, "let NTP set both")
 
 
-def _rights(vitals: Vitals, name: str) -> Finding:
+def _rights(vitals: Vitals) -> Finding:
     if vitals.lacking is None:
         return _hidden("rights", "which rights we have", "MULTI")
     if not vitals.lacking:
@@ -243,8 +251,12 @@ def _gone(facts: Facts) -> Finding:
     names = _some(sorted({name_of(holder) for holder in left}))
     says = f"{_count(len(left), 'running call')} of workers of which nothing is heard: {names}"
     if facts.workers:
-        return Finding("leases", Health.NOTE, says, "nothing, if they have gone: others take over when their leases end")
-    return Finding("leases", Health.WRONG, f"{says}; nobody is here to take over", "shadows worker --tasks MODULE:ATTRIBUTE")
+        return Finding(
+            "leases", Health.NOTE, says, "nothing, if they have gone: others take over when their leases end"
+        )
+    return Finding(
+        "leases", Health.WRONG, f"{says}; nobody is here to take over", "shadows worker --tasks MODULE:ATTRIBUTE"
+    )
 
 
 def _unknown(facts: Facts) -> Finding:
@@ -262,16 +274,14 @@ def _unknown(facts: Facts) -> Finding:
 
 
 def _waiting(facts: Facts) -> Finding:
-    ready = [one for one in facts.survey.records if one.state is ExecutionState.QUEUED and one.due is not None]
-    queued = facts.survey.counts.queued
-    oldest = min((facts.now - instant(one.due or 0) for one in ready), default=None)
-    for one in ready:
-        age = facts.now - instant(one.due or 0)
-        oldest = age if oldest is None or age > oldest else oldest
-    if oldest is None or oldest.total_seconds() < LATE:
+    queued, oldest = facts.survey.counts.queued, facts.survey.oldest
+    waited = timedelta(0) if oldest is None else facts.now - instant(oldest)
+    if waited < LATE:
         return Finding("backlog", Health.WELL, f"{_count(queued, 'call')} ready")
-    says = f"{_count(queued, 'call')} ready, the oldest for {rough(oldest)}"
-    return Finding("backlog", Health.NOTE, says, "more workers, or a higher --concurrency; shadows explain KEY tells of one")
+    says = f"{_count(queued, 'call')} ready, the oldest for {rough(waited)}"
+    return Finding(
+        "backlog", Health.NOTE, says, "more workers, or a higher --concurrency; shadows explain KEY tells of one"
+    )
 
 
 def _dead(facts: Facts) -> Finding:
