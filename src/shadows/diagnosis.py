@@ -143,13 +143,11 @@ def _server(vitals: Vitals) -> Finding:
 
 
 def _role(vitals: Vitals) -> Finding:
-    match vitals.primary:
-        case None:
-            return _hidden("role", "whether it is a primary", "INFO")
-        case True:
-            return Finding("role", Health.WELL, "it is a primary")
-        case False:
-            return Finding("role", Health.WRONG, "it is a replica, and takes no writes", "--url of its primary")
+    if vitals.primary is None:
+        return _hidden("role", "whether it is a primary", "INFO")
+    if vitals.primary:
+        return Finding("role", Health.WELL, "it is a primary")
+    return Finding("role", Health.WRONG, "it is a replica, and takes no writes", "--url of its primary")
 
 
 def _persistence(vitals: Vitals) -> Finding:

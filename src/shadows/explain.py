@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, assert_never
 import attrs
 
 from shadows.core.durations import rough, text
-from shadows.core.gates import Cooldown, Debounce, Gate, Rate, Slots
+from shadows.core.gates import Debounce, Rate, Slots
 from shadows.core.lifecycle import ExecutionState
 from shadows.core.names import task_key
 from shadows.core.scheduling import instant
@@ -303,7 +303,7 @@ def _deploy(facts: Facts) -> str:
     return f"start a worker that knows it: shadows worker --tasks MODULE:ATTRIBUTE{hint}"
 
 
-def _at_gate(facts: Facts, gate: Gate) -> str:
+def _at_gate(facts: Facts, gate: Slots | Rate | Debounce) -> str:
     standing = facts.standing
     ahead = f", {standing.before} before it" if standing.before else ", first in line"
     match gate:
@@ -315,8 +315,6 @@ def _at_gate(facts: Facts, gate: Gate) -> str:
             return f"{gate.name} ({standing.inside} of {gate.limit} in {_span(gate.per)} used{ahead})"
         case Debounce():
             return f"{gate.name} (after {_span(gate.settle)} without a newer one)"
-        case Cooldown():
-            raise AssertionError(gate)  # nobody waits there
         case _:
             assert_never(gate)
 

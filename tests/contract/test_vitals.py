@@ -140,7 +140,7 @@ async def test_persistence_and_limits_are_seen(server_name: str) -> None:
 async def test_a_replica_says_that_it_is_none_to_write_to(server_name: str) -> None:
     """FAULT 62: a URL may lead to one."""
     with Server(server_name) as server, redis.Redis.from_url(server.url) as client:
-        client.replicaof("127.0.0.1", "1")  # type: ignore[no-untyped-call]
+        client.replicaof("127.0.0.1", "1")
         async with open_backend(server.url, "shop", Terms()) as backend:
             vitals = await backend.vitals()
         assert (vitals.primary, vitals.lacking) == (False, ())

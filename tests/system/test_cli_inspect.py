@@ -159,7 +159,7 @@ def clerk(one_place: str) -> Any:
     client = redis.Redis.from_url(one_place)
 
     def make(*rules: str) -> str:
-        client.execute_command("ACL", "SETUSER", "clerk", "reset", "resetchannels", "on", ">pass", *rules)  # type: ignore[no-untyped-call]
+        client.execute_command("ACL", "SETUSER", "clerk", "reset", "resetchannels", "on", ">pass", *rules)
         return one_place.replace("//", "//clerk:pass@")
 
     yield make

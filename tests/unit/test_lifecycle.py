@@ -6,7 +6,7 @@ import pytest
 
 from shadows.core.lifecycle import ENDED, LIVE, TRANSITIONS, ExecutionState, may_follow
 
-VERBS = ("schedule", "seed", "promote", "replace", "cancel", "claim", "wake", "restore", "admit", "settle")
+VERBS = ("schedule", "seed", "replay", "promote", "replace", "cancel", "claim", "wake", "restore", "admit", "settle")
 WAITING = {"scheduled", "queued"}
 TABLE: dict[tuple[str | None, str], set[str]] = {
     (None, "schedule"): WAITING,
@@ -36,6 +36,10 @@ TABLE: dict[tuple[str | None, str], set[str]] = {
     ("completed", "schedule"): WAITING,
     ("failed", "schedule"): WAITING,
     ("cancelled", "schedule"): WAITING,
+    (None, "replay"): WAITING,
+    ("completed", "replay"): WAITING,
+    ("failed", "replay"): WAITING,
+    ("cancelled", "replay"): WAITING,
 }
 PAIRS = list(itertools.product([None, *ExecutionState], VERBS))
 
@@ -73,7 +77,7 @@ def test_the_value_of_a_state_is_what_the_broker_stores(state: ExecutionState) -
 
 def test_an_ended_run_is_left_only_by_a_new_one() -> None:
     """Nothing that an old body does can wake the dead."""
-    assert {verb for state, verb in TRANSITIONS if state in ENDED} == {"schedule", "seed"}
+    assert {verb for state, verb in TRANSITIONS if state in ENDED} == {"schedule", "seed", "replay"}
 
 
 def test_every_state_can_be_reached_and_every_live_one_can_be_left_for_an_ended_one() -> None:

@@ -19,6 +19,7 @@ from shadows.core import settings
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from shadows.execution import Execution
     from shadows.explain import Explanation
     from shadows.shadow import Shadow
 
@@ -44,9 +45,9 @@ def explain(
         cause = "no call had this key, or what became of it is not kept any more; --shadows and --url say where to look"
         raise CommandError(Complaint(Code.NOT_FOUND, what, cause=cause, remedy=found.remedy))
     if as_json:
-        print_json({"shadow": shadow.name, **_data(found)})
+        print_json({"shadow": shadow.name, **_data(found, found.execution)})
     else:
-        _show(found)
+        _show(found, found.execution)
     return Code.OK
 
 
@@ -55,21 +56,16 @@ async def _explain(shadow: Shadow, key: str) -> Explanation:
         return await reasons.explain(shadow, key)
 
 
-def _show(found: Explanation) -> None:
-    execution, out = found.execution, console()
-    state = "" if execution is None or execution.state is None else execution.state.value
-    task = "" if execution is None else f" ({execution.call_repr()})"
-    out.print(f"{plain(found.key)}: {state}{plain(task)}", soft_wrap=True)
+def _show(found: Explanation, execution: Execution[Any]) -> None:
+    out = console()
+    out.print(f"{plain(found.key)}: {execution.state} ({plain(execution.call_repr())})", soft_wrap=True)
     lines = [("why", found.says), *(("note", note) for note in found.notes), ("type", found.remedy)]
     for name, text in lines:
         if text:
             out.print(f"  {name + ':':<6}{plain(text)}", soft_wrap=True)
 
 
-def _data(found: Explanation) -> dict[str, Any]:
-    execution = found.execution
-    if execution is None:
-        return {}
+def _data(found: Explanation, execution: Execution[Any]) -> dict[str, Any]:
     standing = found.standing
     gate = (
         None if standing.gate is None else {"kind": type(standing.gate).__name__.lower(), **attrs.asdict(standing.gate)}
@@ -78,7 +74,7 @@ def _data(found: Explanation) -> dict[str, Any]:
     return {
         "key": found.key,
         "task": execution.function_name or None,
-        "state": None if execution.state is None else execution.state.value,
+        "state": execution.state,
         "why": found.why.value,
         "says": found.says,
         "notes": list(found.notes),

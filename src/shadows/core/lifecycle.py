@@ -36,6 +36,7 @@ ENDED = frozenset({_S.COMPLETED, _S.FAILED, _S.CANCELLED})
 TRANSITIONS: dict[tuple[ExecutionState | None, str], frozenset[ExecutionState]] = {
     (None, "schedule"): frozenset({_S.SCHEDULED, _S.QUEUED}),
     (None, "seed"): frozenset({_S.SCHEDULED, _S.QUEUED}),
+    (None, "replay"): frozenset({_S.SCHEDULED, _S.QUEUED}),
     (_S.SCHEDULED, "promote"): frozenset({_S.QUEUED}),
     (_S.SCHEDULED, "wake"): frozenset({_S.QUEUED}),
     (_S.SCHEDULED, "replace"): frozenset({_S.SCHEDULED, _S.QUEUED}),
@@ -61,10 +62,14 @@ TRANSITIONS: dict[tuple[ExecutionState | None, str], frozenset[ExecutionState]] 
     (_S.COMPLETED, "seed"): frozenset({_S.SCHEDULED, _S.QUEUED}),
     (_S.FAILED, "seed"): frozenset({_S.SCHEDULED, _S.QUEUED}),
     (_S.CANCELLED, "seed"): frozenset({_S.SCHEDULED, _S.QUEUED}),
+    (_S.COMPLETED, "replay"): frozenset({_S.SCHEDULED, _S.QUEUED}),
+    (_S.FAILED, "replay"): frozenset({_S.SCHEDULED, _S.QUEUED}),
+    (_S.CANCELLED, "replay"): frozenset({_S.SCHEDULED, _S.QUEUED}),
 }
 """For each state and verb, the states that may follow.  A pair that is not listed cannot happen.
 
-``schedule`` of a live key is not listed: it changes nothing; ``seed`` of a waiting one may change its time.
+``schedule`` or ``replay`` of a live key is not listed: it changes nothing; ``seed`` of a waiting one may change its
+time.  A dead letter can be replayed whatever has become of its key since.
 ``claim`` of a running call is a redelivery; of a ready one whose moment at a gate has come it asks again.
 ``wake`` is what a call that ends does for those who wait at its gates, and a newer one for whom it drops.
 """

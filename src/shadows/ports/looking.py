@@ -10,7 +10,7 @@ from shadows.core.lifecycle import ExecutionState
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from shadows.core.gates import Gate
+    from shadows.core.gates import Debounce, Rate, Slots
 
 FEW = 5
 """The most holders of slots that a look names."""
@@ -31,7 +31,7 @@ class Part(enum.Flag):
 class Standing:
     """What a waiting call waits for, besides its time and a worker."""
 
-    gate: Gate | None = None
+    gate: Slots | Rate | Debounce | None = None
     """in whose line it stands, or whose moment or quiet it waits for"""
     before: int = 0
     """the calls that stand before it in that line"""

@@ -12,7 +12,6 @@ from shadows.ports.looking import FEW, Counts, Part, Record, Standing, Survey
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from shadows.adapters.memory.store import Run, Store
-    from shadows.core.gates import Gate
 
 
 def read(store: Store, key: str, parts: Part, wanted: str | None) -> Record | None:
@@ -108,7 +107,7 @@ def _standing(store: Store, run: Run) -> Standing:
     return Standing(gate, before, inside, tuple(sorted(holders)[:FEW]), strike, run.unknown_since)
 
 
-def _gate(run: Run) -> Gate | None:
+def _gate(run: Run) -> Slots | Rate | Debounce | None:
     """Return the gate that it waits at; a debounce has no line, and the longest one decides."""
     if run.standing.at is not None or run.standing.mark != SETTLING:
         return run.standing.at

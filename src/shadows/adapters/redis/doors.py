@@ -29,7 +29,7 @@ def _line(gate: Gate) -> str:
             assert_never(gate)
 
 
-def gate_at(written: str, at: str) -> Gate | None:
+def gate_at(written: str, at: str) -> Slots | Rate | Debounce | None:
     """Return the one of these written gates at which a call waits; ``at`` is ``slots NAME``, ``rate NAME SPAN``, or
     ``debounce`` for the longest of them.
     """
