@@ -257,7 +257,7 @@ def _running(facts: Facts) -> _Said:
         )
         if facts.able:
             return _Said(Why.LOST, says)
-        return _Said(Why.LOST, f"{says}, and none that is here knows the task {facts.task}", _deploy(facts))
+        return _Said(Why.LOST, f"{says}; none is here that knows the task {facts.task}", _deploy(facts))
     if record.cancel_requested:
         return _Said(Why.CANCELLING, f"{what}; it was asked to stop, and has not ended yet")
     return _Said(Why.RUNNING, f"it is running: {what}")

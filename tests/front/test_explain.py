@@ -169,7 +169,7 @@ async def test_a_call_whose_worker_has_gone(shadows: Shadow) -> None:
     broker, presence, who = shadows.backend().broker, shadows.backend().presence, worker("gone")
     await shadows.add(ship, key="k")(1)
     lease = await take(shadows, who)
-    found = await told(shadows, "k", "nothing is heard of that worker", "none that is here knows the task ship")
+    found = await told(shadows, "k", "nothing is heard of that worker", "none is here that knows the task ship")
     assert found.why is Why.LOST
     await presence.check_in(other := worker("other"), ["ship"], horizon=10_000)
     found = await told(shadows, "k", "another one takes over")

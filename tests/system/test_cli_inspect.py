@@ -121,6 +121,28 @@ def test_a_key_that_nobody_knows_ends_with_3(shadows: Run, place: str, shadow_na
     assert len(said.err.splitlines()) <= 8
 
 
+def test_a_long_explanation_wraps_beside_its_name_on_a_terminal(
+    shadows: Run, shadow_name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In 80 columns; piped into a file it is one line."""
+    place = "memory://wrapped"
+    at = ("--url", place, "--shadows", shadow_name)
+
+    async def lose(shadow: Shadow) -> None:
+        await shadow.add(ship, key="k")(1)
+        await shadow.backend().broker.claim(Order(worker("packer"), 1))
+
+    on(place, shadow_name, lose)
+    assert len(shadows("explain", "k", *at).out.splitlines()) == 3
+    for name, value in {"FORCE_COLOR": "1", "COLUMNS": "80", "TERM": "xterm"}.items():
+        monkeypatch.setenv(name, value)
+    lines = shadows("explain", "k", *at).out.splitlines()
+    assert len(lines) > 3
+    assert lines[1].startswith("  why:  attempt 1 started on packer")
+    assert lines[2].startswith("        ")
+    assert all(len(line) <= 80 for line in lines)
+
+
 # Doctor
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from shadows import Disposition, Execution, ExecutionState, Shadow, Worker
 from shadows.cli.notes import LONGEST, returned, standing
-from shadows.cli.printing import rough
+from shadows.core.durations import rough
 
 NOW = datetime(2026, 11, 27, 12, tzinfo=UTC)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import os
 import reprlib
 from shlex import quote
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,9 +13,8 @@ from cyclopts import Parameter
 from shadows.cli.complaints import CommandError, Complaint
 from shadows.cli.exits import Code
 from shadows.cli.letters import Outcome, Wanted, discard_all, page, replay_all
-from shadows.cli.options import AsJson, ShadowName, Tasks, Url, load, option, shadow_of
-from shadows.cli.printing import console, plain, print_json, table
-from shadows.core import settings
+from shadows.cli.options import AsJson, ShadowName, Tasks, Url, load, shadow_of, tasks_of
+from shadows.cli.printing import add_row, console, print_fields, print_json, printable, say, table
 from shadows.core.durations import rough
 
 if TYPE_CHECKING:
@@ -77,7 +75,7 @@ def show(
     They may need modules that lie in the working directory, or are named by --tasks.
     """
     shadow = shadow_of(shadows, url)
-    load(shadow, settings.process_options({"tasks": tasks}, os.environ, called=option).tasks)
+    load(shadow, tasks_of(tasks))
     letter = asyncio.run(_find(shadow, which))
     if letter is None:
         raise CommandError(_nothing(shadow, which))
@@ -100,12 +98,12 @@ def replay(
 ) -> int:
     """Run calls once more that failed: dead letters by their ids or keys, or ordinary failed runs by their keys.
 
-    It ends with 3 if there is nothing to run, and with 4 if a key is taken or a strike forbids it; then the
-    dead letter stays.
+    It ends with 3 if there is nothing to run; and with 4 if a key is taken, or a
+    strike forbids it: then the dead letter stays.
     """
     shadow, wanted = shadow_of(shadows, url), Wanted(task, reason, everything=everything)
     wanted.check("replay", which)
-    load(shadow, settings.process_options({"tasks": tasks}, os.environ, called=option).tasks)
+    load(shadow, tasks_of(tasks))
     return _report(shadow, "replayed", asyncio.run(replay_all(shadow, which, wanted)), as_json=as_json)
 
 
@@ -142,7 +140,7 @@ def _report(shadow: Shadow, done: str, outcomes: Sequence[Outcome], *, as_json: 
     else:
         for one in outcomes:
             if one.word != done:
-                print(f"{plain(one.key or one.id or '')}: {WHY_NOT[one.word]}")
+                say(f"{one.key or one.id}: {WHY_NOT[one.word]}")
         print(f"{done} {len(well)} {'call' if len(well) == 1 else 'calls'} of the shadow {shadow.name}")
     words = {one.word for one in outcomes}
     if words & {"already", "struck", "unreadable"}:
@@ -187,10 +185,10 @@ def _contents(letter: DeadLetter) -> dict[str, Any]:
 
 
 def _show_list(shadow: Shadow, letters: Sequence[DeadLetter], after: str | None) -> None:
-    listed, now = table("id", "died", "reason", "task", "key"), shadow.clock.now()
+    listed, now = table("id", "died", "reason", "task", "key", whole=["id"]), shadow.clock.now()
     for letter in letters:
         died = f"{rough(now - letter.died)} ago"
-        listed.add_row(letter.id, died, letter.reason, plain(letter.function_name), plain(letter.key or "-"))
+        add_row(listed, letter.id, died, letter.reason, letter.function_name, letter.key or "-")
     console().print(listed)
     if after is not None:
         print(f"... and perhaps more: shadows dead ls --before {after}")
@@ -201,8 +199,8 @@ def _show(shadow: Shadow, letter: DeadLetter) -> None:
     lost = f", {letter.deliveries} lost leases" if letter.deliveries else ""
     rows = {
         "dead": letter.id,
-        "key": plain(letter.key or "-"),
-        "task": plain(letter.function_name or "-"),
+        "key": letter.key or "-",
+        "task": letter.function_name or "-",
         "reason": f"{letter.reason}: {REASONS.get(letter.reason, 'its worker gave it up')}",
         "died": died,
         "attempt": f"{letter.attempt}{lost}",
@@ -211,8 +209,7 @@ def _show(shadow: Shadow, letter: DeadLetter) -> None:
     }
     if letter.key is None:
         rows["type"] = f"shadows dead discard {quote(letter.id)}"
-    for name, text in rows.items():
-        console().print(f"{name + ':':<11}{text}", soft_wrap=True)
+    print_fields(rows.items())
 
 
 def _arguments(letter: DeadLetter) -> str:
@@ -227,4 +224,4 @@ def _short(value: object) -> str:
     """Return a value in so many characters, whatever its repr does."""
     short = reprlib.Repr()
     short.maxother = short.maxstring = LONGEST_VALUE
-    return plain(short.repr(value))
+    return printable(short.repr(value))

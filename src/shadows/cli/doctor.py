@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from shadows.cli.exits import Code
 from shadows.cli.options import AsJson, ShadowName, Url, shadow_of
-from shadows.cli.printing import console, plain, print_json, table
+from shadows.cli.printing import console, print_json, printable, table
 from shadows.diagnosis import Finding, Health, diagnose
 
 if TYPE_CHECKING:
@@ -57,9 +57,9 @@ def _show(shadow: Shadow, findings: Sequence[Finding], wrong: int) -> None:
 
     listed = table("health", "about", "what was found, and what to do")
     for one in findings:
-        says = Text(plain(one.says))
+        says = Text(printable(one.says))
         if one.remedy:
-            says.append(f"\n-> {plain(one.remedy)}")
+            says.append(f"\n-> {printable(one.remedy)}")
         listed.add_row(Text(one.health.value, STYLES[one.health]), one.about, says)
     console().print(listed)
     print(f"{shadow!r}: {f'{wrong} wrong' if wrong else 'nothing is wrong'}")

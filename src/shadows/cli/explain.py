@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from typing import TYPE_CHECKING, Annotated, Any
 
 import attrs
 from cyclopts import Parameter
 
 from shadows import explain as reasons
-from shadows.cli.complaints import CommandError, Complaint
+from shadows.cli.complaints import CommandError
 from shadows.cli.exits import Code
-from shadows.cli.options import AsJson, ShadowName, Tasks, Url, load, option, shadow_of
-from shadows.cli.printing import console, plain, print_json
-from shadows.core import settings
+from shadows.cli.known import no_call
+from shadows.cli.options import AsJson, ShadowName, Tasks, Url, load, shadow_of, tasks_of
+from shadows.cli.printing import print_fields, print_json, say
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -35,15 +34,14 @@ def explain(
 ) -> int:
     """Say why a call does not run, or what became of it, and what to do about it.
 
-    It ends with 3 if nothing is known of the key.  Strikes by an argument can be told only if --tasks names its task.
+    It ends with 3 if nothing is known of the key.  Strikes by an argument that is
+    passed by position can be told only if --tasks names the task.
     """
     shadow = shadow_of(shadows, url)
-    load(shadow, settings.process_options({"tasks": tasks}, os.environ, called=option).tasks)
+    load(shadow, tasks_of(tasks))
     found = asyncio.run(_explain(shadow, key))
     if found.execution is None:
-        what = f"the shadow {shadow.name} has no call {key!r}"
-        cause = "no call had this key, or what became of it is not kept any more; --shadows and --url say where to look"
-        raise CommandError(Complaint(Code.NOT_FOUND, what, cause=cause, remedy=found.remedy))
+        raise CommandError(no_call(key, shadow))
     if as_json:
         print_json({"shadow": shadow.name, **_data(found, found.execution)})
     else:
@@ -57,12 +55,15 @@ async def _explain(shadow: Shadow, key: str) -> Explanation:
 
 
 def _show(found: Explanation, execution: Execution[Any]) -> None:
-    out = console()
-    out.print(f"{plain(found.key)}: {execution.state} ({plain(execution.call_repr())})", soft_wrap=True)
-    lines = [("why", found.says), *(("note", note) for note in found.notes), ("type", found.remedy)]
-    for name, text in lines:
-        if text:
-            out.print(f"  {name + ':':<6}{plain(text)}", soft_wrap=True)
+    say(f"{found.key}: {execution.state} ({execution.call_repr()})")
+    print_fields(
+        [
+            ("why", found.says),
+            *(("note", note) for note in found.notes),
+            *([("type", found.remedy)] if found.remedy else []),
+        ],
+        indent="  ",
+    )
 
 
 def _data(found: Explanation, execution: Execution[Any]) -> dict[str, Any]:

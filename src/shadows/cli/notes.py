@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from shadows.cli.printing import rough
+from shadows.core.durations import rough
 from shadows.core.lifecycle import ExecutionState
 from shadows.errors import ShadowsError
 

@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 import json
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any
-
-from shadows.core.durations import text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from rich.console import Console
     from rich.table import Table
-
-_UNITS = ((86_400, 3600), (3600, 60))
-"""From how many seconds on they are rounded to which unit."""
 
 
 def console() -> Console:
@@ -54,13 +48,21 @@ def printable(text: str) -> str:
     return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
 
 
-def rough(span: timedelta) -> str:
-    """Return a span as people say it: its two largest units, and tenths of a second below ten."""
-    seconds = max(span.total_seconds(), 0)
-    if seconds < 10:  # noqa: PLR2004
-        return f"{seconds:.1f}s"
-    coarse = next((unit for longest, unit in _UNITS if seconds >= longest), 1)
-    return text(timedelta(seconds=round(seconds / coarse) * coarse))
+def print_fields(fields: Iterable[tuple[str, str]], indent: str = "") -> None:
+    """Print a line for each name and its text, which wraps beside the name on a terminal, and not at all elsewhere."""
+    from rich.table import Table  # noqa: PLC0415 - rich is slow to import
+
+    named = [(f"{indent}{name}:", printable(text)) for name, text in fields]
+    width, out = max(len(name) for name, _ in named) + 1, console()
+    if not out.is_terminal:
+        print(*(f"{name:<{width}}{text}" for name, text in named), sep="\n")
+        return
+    made = Table.grid(padding=(0, 1, 0, 0))
+    made.add_column(no_wrap=True)
+    made.add_column(overflow="fold")
+    for name, text in named:
+        made.add_row(name, text)
+    out.print(made)
 
 
 def print_json(data: Any) -> None:

@@ -10,8 +10,9 @@ from cyclopts import Parameter
 
 from shadows.cli.exits import Code
 from shadows.cli.options import AsJson, ShadowName, Tasks, Url, load, shadow_of, tasks_of
-from shadows.cli.printing import add_row, console, print_json, rough, table
+from shadows.cli.printing import add_row, console, print_json, table
 from shadows.cli.workers import worker_data, worker_table
+from shadows.core.durations import rough
 
 if TYPE_CHECKING:
     from datetime import datetime

@@ -13,9 +13,9 @@ from shadows.cli.complaints import CommandError, Complaint, UsageError
 from shadows.cli.exits import Code
 from shadows.cli.known import doubt, note
 from shadows.cli.options import AsJson, ShadowName, Url, load, shadow_of, tasks_of
-from shadows.cli.printing import add_row, console, print_json, rough, say, table
+from shadows.cli.printing import add_row, console, print_json, say, table
 from shadows.cli.values import compared, condition, instant_or_span, spelled
-from shadows.core.durations import duration
+from shadows.core.durations import duration, rough
 from shadows.core.strikes import Operator, Strike
 from shadows.core.strikes import strike as strike_of
 

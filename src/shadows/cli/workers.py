@@ -11,7 +11,8 @@ from shadows.cli.complaints import CommandError, Complaint
 from shadows.cli.exits import Code
 from shadows.cli.known import doubt
 from shadows.cli.options import AsJson, ShadowName, Url, shadow_of
-from shadows.cli.printing import add_row, console, print_json, rough, table
+from shadows.cli.printing import add_row, console, print_json, table
+from shadows.core.durations import rough
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -12,6 +12,8 @@ _EXAMPLES = "10m, 5s, 100ms, 1h30m, 2d, 90 (seconds), mm:ss or hh:mm:ss"
 _LONGEST_TEXT = 40
 _SIXTY = 60
 _TENTHS = 10
+_COARSE = ((86_400, 3600), (3600, 60))
+"""From how many seconds on a rough span is rounded to which unit."""
 _ZERO = timedelta(0)
 _UNITS = {
     "w": timedelta(weeks=1),
@@ -58,9 +60,12 @@ def text(span: timedelta) -> str:
 
 
 def rough(span: timedelta) -> str:
-    """Return a span as people say it: whole seconds, but tenths below ten; one that is negative is none."""
+    """Return a span as people say it: its two largest units, and tenths of a second below ten."""
     seconds = max(span, _ZERO).total_seconds()
-    return f"{seconds:.1f}s" if seconds < _TENTHS else text(timedelta(seconds=round(seconds)))
+    if seconds < _TENTHS:
+        return f"{seconds:.1f}s"
+    coarse = next((unit for longest, unit in _COARSE if seconds >= longest), 1)
+    return text(timedelta(seconds=round(seconds / coarse) * coarse))
 
 
 def _read(value: object, option: str) -> timedelta:
