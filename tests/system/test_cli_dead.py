@@ -96,9 +96,22 @@ def test_dead_letters_are_listed_newest_first(shadows: Run, shop: Shop) -> None:
     assert said.code == 0
     lines = said.out.splitlines()
     assert [line.split()[0] for line in lines] == ["id", ids[1], ids[0]]
-    assert re.search(r"\ds ago +worker-lost +ship +'order\\n2'", lines[1])
+    assert re.search(r"\ds ago +worker-lost +ship +order\\n2", lines[1])
     assert all(len(line) <= 80 for line in lines)
     assert "secret" not in said.out
+
+
+def test_what_others_have_written_cannot_steer_the_terminal(shadows: Run, shop: Shop) -> None:
+    """Keys, names, reasons and arguments come from anybody."""
+    evil = "\x1b]0;owned\x07\x1b[2J"
+    shop.bury(f"k{evil}", evil, reason=f"r{evil}", task=f"t{evil}")
+    for line in (["ls"], ["show", "--", f"k{evil}"], ["replay", "--", f"k{evil}"], ["discard", "--", f"k{evil}"]):
+        said = shadows("dead", line[0], *shop.at, *line[1:])
+        assert "\x1b" not in said.out + said.err, line
+    shop.bury("again", evil, reason=f"r{evil}", task=f"t{evil}")
+    said = shadows("doctor", *shop.at)
+    assert "\x1b" not in said.out
+    assert "owned" in said.out.replace("\n", "")
 
 
 def test_a_list_for_programs(shadows: Run, shop: Shop) -> None:

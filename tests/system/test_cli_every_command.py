@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     type Run = Callable[..., Said]
 
-NEEDS = {"strike": ["double"], "restore": ["double"]}
+NEEDS = {"strike": ["double"], "restore": ["double"], "dead replay": ["k"], "dead discard": ["k"]}
 """Words that a command cannot do without, although each of them alone may be left out."""
 
 
@@ -83,7 +83,13 @@ def test_what_others_have_written_cannot_steer_the_terminal(shadows: Run, here: 
     on(*here, lambda shadow: shadow.strike(f"t{evil}", "n", "==", evil, reason=evil))
     attend(*here, "worker-1", f"task{evil}")
     key = ["--", f"k{evil}"]
-    commands = (["snapshot"], ["strikes", "ls"], ["workers", "ls"], ["watch", "--timeout", "10ms", *key])
+    commands = (
+        ["snapshot"],
+        ["strikes", "ls"],
+        ["workers", "ls"],
+        ["watch", "--timeout", "10ms", *key],
+        ["explain", *key],
+    )
     for line in (*commands, ["cancel", *key], ["cancel", *key], ["cancel", "--", f"x{evil}"]):
         said = shadows(*line)
         assert "\x1b" not in said.out + said.err, line

@@ -109,7 +109,7 @@ def test_a_completed_call_is_explained(shadows: Run, place: str, shadow_name: st
     assert (data["key"], data["why"], data["state"], data["worker"]) == ("a\nb", "completed", "completed", "packer")
     assert data["started"] <= data["ended"]
     said = shadows("explain", "a\nb", *at)
-    assert said.out.startswith("'a\\nb': completed (ship(")
+    assert said.out.startswith("a\\nb: completed (ship(")
     assert len(said.out.splitlines()) == 2
 
 
