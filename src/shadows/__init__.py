@@ -24,6 +24,7 @@ from shadows.agenda import Agenda
 from shadows.core.disposition import Disposition
 from shadows.core.lifecycle import ExecutionState
 from shadows.core.strikes import Strike
+from shadows.core.version import __version__
 from shadows.current import CurrentExecution, CurrentShadow, CurrentWorker
 from shadows.dependencies.context import TaskKey, TaskLogger
 from shadows.dependencies.cron import Cron
@@ -63,8 +64,6 @@ from shadows.shadow import Shadow
 from shadows.snapshot import RunningExecution, Snapshot, WorkerInfo
 from shadows.strike_list import StrikeList
 from shadows.worker import Worker
-
-__version__ = "0.1.0.dev0"
 
 __all__ = [  # noqa: RUF022 - grouped as a newcomer meets them
     # the front doors

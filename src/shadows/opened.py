@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
+from contextlib import nullcontext
+from contextvars import Context
 from typing import TYPE_CHECKING, Any, Self, assert_never
 
 import attrs
 
-from shadows.adapters.observers.log import LogObserver
+from shadows.adapters.observers import telemetry
 from shadows.adapters.open import Connection, open_backend
 from shadows.core.names import task_key
 from shadows.core.scheduling import milliseconds
@@ -20,19 +22,25 @@ from shadows.engine.watch import Watcher
 from shadows.execution import Access
 from shadows.ports.backend import Terms
 from shadows.ports.broker import BATCH, Placed, Placement
+from shadows.ports.follower import Asked, Asking, Sending
 from shadows.ports.letters import Replay, Replayed
 from shadows.ports.looking import Part
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from contextlib import AbstractContextManager
+    from datetime import datetime, timedelta
     from types import TracebackType
 
+    from shadows.adapters.observers.telemetry import Telemetry
     from shadows.calls import Calls, When
+    from shadows.core.strikes import Strike
     from shadows.dependencies.running import Running
     from shadows.execution import Execution, TaskCall
     from shadows.letters import DeadLetter
     from shadows.ports.backend import Backend
-    from shadows.ports.broker import OnLive
+    from shadows.ports.broker import Cancellation, OnLive
+    from shadows.ports.follower import Follower
     from shadows.ports.looking import Record
 
 
@@ -46,6 +54,8 @@ class Opened:
     access: Access
     striker: Striker
     replayer: Replayer
+    telemetry: Telemetry
+    follower: Follower | None
     loop: asyncio.AbstractEventLoop
     pid: int
 
@@ -64,30 +74,68 @@ class Opened:
         outcomes = Outcomes(calls.codec, calls.codecs, options.max_result)
         watcher = Watcher(backend.broker, backend.event_bus, deadline)
         loop = asyncio.get_running_loop()
-        strikes = Strikes(calls.registry.plans, calls.codecs, LogObserver(options.name))
+        heard = telemetry.find(options.name, calls.registry.plans, internal=options.enable_internal_instrumentation)
+        strikes = Strikes(calls.registry.plans, calls.codecs, heard.of_client())
         return cls(
             calls,
             backend,
-            Producer(backend.broker, deadline, strikes),
+            Producer(backend.broker, deadline, strikes, lambda: heard.hush(Context())),
             Access(watcher, outcomes, calls.clock, loop, keeps_records=terms.execution_ttl > 0),
             Striker(backend.strike_log, strikes, calls.registry, calls.codec, deadline),
             Replayer(backend.broker, deadline, strikes),
+            heard,
+            heard.follower(),
             loop,
             os.getpid(),
         )
 
     async def place(self, call: TaskCall, on_live: OnLive) -> Execution[Any]:
         """Place one call and return its execution."""
-        placement = await self.producer.add(self.calls.entry(call, on_live), call)
+        entry = self.calls.entry(call, on_live)
+        if self.follower is None:
+            placement = await self.producer.add(entry, call)
+        else:
+            with self.follower.placing([entry]) as sending:
+                placement = await self.producer.add(sending.entries[0], call)
+                sending.placements = [placement]
         return self.calls.placed(call, placement, self.access)
 
     async def place_many(self, calls: Iterable[TaskCall], chunk_size: int, on_live: OnLive) -> list[Execution[Any]]:
         """Place many, ``chunk_size`` of them in a trip, and return their executions in order."""
         calls = list(calls)
         entries = [self.calls.entry(call, on_live) for call in calls]
-        placements = await self.producer.add_many(entries, calls, chunk_size=max(chunk_size, BATCH))
+        with nullcontext(Sending(entries)) if self.follower is None else self.follower.placing(entries) as sending:
+            sending.placements = placements = await self.producer.add_many(
+                sending.entries, calls, chunk_size=max(chunk_size, BATCH)
+            )
         pairs = zip(calls, placements, strict=True)
         return [self.calls.placed(call, placement, self.access) for call, placement in pairs]
+
+    async def cancel(self, key: str) -> Cancellation:
+        """Cancel the live run of this key, and tell what came of it."""
+        with self._asking(Asked.CANCEL, key=key) as asking:
+            asking.answer = cancellation = await self.backend.broker.cancel(key)
+        return cancellation
+
+    async def clear(self) -> int:
+        """Cancel every waiting call, and return how many there were."""
+        with self._asking(Asked.CLEAR) as asking:
+            asking.answer = count = await self.backend.broker.clear()
+        return count
+
+    async def strike(self, asked: Strike, until: datetime | timedelta | None) -> None:
+        """Put a strike in force."""
+        with self._asking(Asked.STRIKE, task=asked.function):
+            await self.striker.strike(asked, until)
+
+    async def restore(self, asked: Strike, pace: timedelta | None) -> bool:
+        """Lift exactly this strike, and tell whether it was in force."""
+        with self._asking(Asked.RESTORE, task=asked.function) as asking:
+            asking.answer = found = await self.striker.restore(asked, pace)
+        return found
+
+    def _asking(self, asked: Asked, **about: str | None) -> AbstractContextManager[Asking]:
+        return nullcontext(Asking()) if self.follower is None else self.follower.asking(asked, **about)
 
     async def dead_letters(self, limit: int, before: str) -> list[DeadLetter]:
         """List dead letters, newest first."""

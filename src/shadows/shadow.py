@@ -52,6 +52,7 @@ class Shadow:
         horizon: how far ahead a call may be scheduled; default 10 years.
         allow_unknown: let ``add("name")`` place calls of tasks that are not registered here.
         clock: a :class:`shadows.testing.VirtualClock` to go by instead of the real time; only with ``memory://``.
+        enable_internal_instrumentation: let instrumentations of the client library trace all trips; default false.
         connection_pool: a redis-py asyncio pool whose parameters are used instead of ``url``.
         credential_provider: a redis-py credential provider.
 
@@ -72,6 +73,7 @@ class Shadow:
         max_result: int | None = None,
         horizon: timedelta | None = None,
         strict_when: bool | None = None,
+        enable_internal_instrumentation: bool | None = None,
         allow_unknown: bool = False,
         clock: VirtualClock | None = None,
         connection_pool: Any = None,
@@ -81,6 +83,7 @@ class Shadow:
             "name": name, "url": url, "heartbeat_interval": heartbeat_interval, "missed_heartbeats": missed_heartbeats,
             "execution_ttl": execution_ttl, "add_deadline": add_deadline, "max_payload": max_payload,
             "max_result": max_result, "horizon": horizon, "strict_when": strict_when,
+            "enable_internal_instrumentation": enable_internal_instrumentation,
         }  # fmt: skip
         self._options = shadow_options(explicit, os.environ)
         self._connection = Connection(self._options.url, self.name, connection_pool, credential_provider, clock)
@@ -115,8 +118,7 @@ class Shadow:
 
     async def __aenter__(self) -> Self:
         if self._open is not None:
-            msg = f"{self!r} is entered already; use one Shadow for each context"
-            raise RuntimeError(msg)
+            raise RuntimeError(f"{self!r} is entered already; use one Shadow for each context")
         self._open = await Opened.open(self._connection, self._calls)
         return self
 
@@ -252,11 +254,11 @@ class Shadow:
             CANCELLED: it was waiting, and will never start.  REQUESTED: it is running.  NOT_LIVE: there is
                 none.
         """
-        return await self.opened().backend.broker.cancel(task_key(key))
+        return await self.opened().cancel(task_key(key))
 
     async def clear(self) -> int:
         """Cancel every waiting call and return how many there were; running ones go on."""
-        return await self.opened().backend.broker.clear()
+        return await self.opened().clear()
 
     # Strikes
 
@@ -286,10 +288,9 @@ class Shadow:
             reason: for people, in the list of strikes and in logs.
             hold: keep waiting calls until the strike is restored, instead of dropping them.
         """
-        striker = self.opened().striker
-        await striker.strike(
-            striker.asked(function, parameter, operator, value, where, reason=reason, hold=hold), until
-        )
+        opened = self.opened()
+        asked = opened.striker.asked(function, parameter, operator, value, where, reason=reason, hold=hold)
+        await opened.strike(asked, until)
 
     async def restore(
         self,
@@ -302,8 +303,8 @@ class Shadow:
         pace: timedelta | None = None,
     ) -> bool:
         """Lift exactly this strike; tell whether it was in force.  What it held is let go in order, ``pace`` apart."""
-        striker = self.opened().striker
-        return await striker.restore(striker.asked(function, parameter, operator, value, where), pace)
+        opened = self.opened()
+        return await opened.restore(opened.striker.asked(function, parameter, operator, value, where), pace)
 
     async def strikes(self) -> list[Strike]:
         """Return the strikes in force, oldest first."""
@@ -387,8 +388,7 @@ class Shadow:
     def opened(self) -> Opened:
         """Return what exists while it is entered; raise RuntimeError outside of its context."""
         if self._open is None:
-            msg = f"{self!r} is not open; use it inside of: async with Shadow(...) as shadows"
-            raise RuntimeError(msg)
+            raise RuntimeError(f"{self!r} is not open; use it inside of: async with Shadow(...) as shadows")
         return self._open.here(self)
 
     def _placer(

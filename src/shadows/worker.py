@@ -9,14 +9,12 @@ from collections import Counter
 from contextlib import contextmanager
 from contextvars import Context
 from datetime import timedelta
-from random import random
 from typing import TYPE_CHECKING, Any, Self
 
 import attrs
 
 from shadows.adapters.clock import SystemClock
 from shadows.adapters.observers.log import LogObserver
-from shadows.core.backoff import pause
 from shadows.core.holder import Holder, holder
 from shadows.core.settings import WorkerOptions, worker_options
 from shadows.dependencies.context import in_context
@@ -24,20 +22,23 @@ from shadows.dependencies.keeping import Keeping
 from shadows.dependencies.running import Workplace
 from shadows.dependencies.tasks import Tasks, everywhere, fallback
 from shadows.engine import watchdog
+from shadows.engine.attend import Attender
 from shadows.engine.ballast import Ballast
 from shadows.engine.drain import drain
 from shadows.engine.elsewhere import Elsewhere
 from shadows.engine.leftovers import Leftovers
 from shadows.engine.loop import Loop
+from shadows.engine.measure import Measurer
 from shadows.engine.run import Runner
 from shadows.engine.seed import Seeder
 from shadows.engine.tend import InThread, OnLoop, Renewals
-from shadows.errors import BrokerError, BrokerUnavailable, ConfigurationError, OutOfMemory
+from shadows.errors import BrokerUnavailable, ConfigurationError, OutOfMemory
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Mapping
+    from collections.abc import Callable, Coroutine, Generator, Iterable, Mapping
     from types import TracebackType
 
+    from shadows.adapters.observers.telemetry import Telemetry
     from shadows.core.settings import Leftover
     from shadows.dependencies.plan import Plan
     from shadows.ports.backend import Backend
@@ -86,6 +87,8 @@ class Worker:
         task_processes: how many processes run tasks at most; default one for each processor.
         leftover_tasks: what becomes of asyncio tasks that a body leaves behind: ``"cancel"``, ``"warn"`` or
             ``"keep"``; default ``"cancel"``, with a warning.
+        enable_internal_instrumentation: let an instrumentation of the client library trace also what a worker does
+            for itself, such as waiting; default false.
 
     Raises:
         ConfigurationError: an argument or an environment variable cannot work.
@@ -109,6 +112,7 @@ class Worker:
         dependency_timeout: timedelta | None = None,
         task_processes: int | None = None,
         leftover_tasks: Leftover | None = None,
+        enable_internal_instrumentation: bool | None = None,
     ) -> None:
         explicit: Mapping[str, object] = {
             "name": name,
@@ -124,6 +128,7 @@ class Worker:
             "fallback_task": fallback_task,
             "task_processes": task_processes,
             "leftover_tasks": leftover_tasks,
+            "enable_internal_instrumentation": enable_internal_instrumentation,
         }
         self._shadow = shadow
         self._options = worker_options(explicit, os.environ, default_name=f"{socket.gethostname()}#{os.getpid()}")
@@ -160,7 +165,9 @@ class Worker:
             self._tasks.leave()
             raise
         identity = holder(self.name, self._options.redelivery_timeout, nonce=os.urandom(6).hex())
-        elsewhere = Elsewhere.of(self._options, self._shadow.opened().access.outcomes.codec)
+        opened = self._shadow.opened()
+        elsewhere = Elsewhere.of(self._options, opened.access.outcomes.codec)
+        self._observer = opened.telemetry.of_worker(self.name, self._options.concurrency, self._shadow.clock)
         self._entered = _Entered(identity, backend, elsewhere, self._workplace(backend))
         return self
 
@@ -244,15 +251,14 @@ class Worker:
         self._observer.working(entered.holder, self._shadow.calls.registry.chosen)
         for kind in self._tasks.lifecycles():
             await entered.workplace.keeping.living(kind)
+        context = self._telemetry().hush(in_context(self._shadow, self))
         pump = asyncio.create_task(
-            loop.run(until_finished=until_finished),
-            name=f"shadows-pump-{self.name}",
-            context=in_context(self._shadow, self),
+            loop.run(until_finished=until_finished), name=f"shadows-pump-{self.name}", context=context
         )
         self._pump = pump
         chores = [
-            asyncio.create_task(self._attend(entered, loop), name=f"shadows-attendance-{self.name}"),
-            asyncio.create_task(seeder.go_on(loop.fail), name=f"shadows-seeding-{self.name}"),
+            asyncio.create_task(chore, name=f"shadows-{name}-{self.name}", context=context)
+            for name, chore in self._chores(entered, loop, seeder)
         ]
         try:
             with self._tending(entered, loop):
@@ -357,27 +363,26 @@ class Worker:
         codec, broker = shadow.opened().access.outcomes.codec, entered.backend.broker
         return Seeder(automatic, codec, broker, self._observer, shadow.calls.registry.watchers)
 
-    async def _attend(self, entered: _Entered, loop: Loop) -> None:
-        """Check in, and again whenever presence has forgotten us."""
-        failures = 0
-        while True:
-            tasks, horizon = list(self._shadow.calls.registry.plans), self._shadow.horizon_of_presence
-            try:
-                await entered.backend.presence.check_in(entered.holder, tasks, horizon=horizon)
-            except BrokerError as away:  # being listed is not worth ending for
-                failures += 1
-                longest = self._options.reconnection_delay.total_seconds()
-                wait = pause(failures, longest=longest, random=random())  # noqa: S311 - jitter, no secret
-                if not isinstance(away, BrokerUnavailable):  # which the pump tells, once for each of its tries
-                    self._observer.disrupted(away, failures, wait)
-                await asyncio.sleep(wait)
-            except Exception as bug:  # noqa: BLE001 - the pump raises it
-                loop.fail(bug)
-                return
-            else:
-                failures = 0
-                await loop.forgotten.wait()
-                loop.forgotten.clear()
+    def _chores(
+        self, entered: _Entered, loop: Loop, seeder: Seeder
+    ) -> Generator[tuple[str, Coroutine[None, None, None]]]:
+        attender = Attender(
+            entered.backend.presence,
+            entered.holder,
+            self._shadow.calls.registry.plans,
+            self._shadow.horizon_of_presence,
+            self._options.reconnection_delay.total_seconds(),
+            self._observer,
+        )
+        yield "attendance", attender.attend(loop.forgotten, loop.fail)
+        yield "seeding", seeder.go_on(loop.fail)
+        if self._telemetry().meters is not None and not entered.backend.renews_on_loop:  # virtual time would never rest
+            measurer = Measurer(entered.backend.broker, self._observer, loop.fail)
+            yield "depths", measurer.depths()
+            yield "lag", measurer.lag()
+
+    def _telemetry(self) -> Telemetry:
+        return self._shadow.opened().telemetry.of(internal=self._options.enable_internal_instrumentation)
 
 
 def _raise_what_broke(loop: Loop, pump: asyncio.Task[None]) -> None:

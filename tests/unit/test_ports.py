@@ -21,7 +21,7 @@ METHODS = [
 
 def test_there_are_ports() -> None:
     """The list below is not empty by mistake."""
-    assert {"Broker", "Presence", "EventBus", "StrikeLog", "Clock", "Codec", "Observer", "Backend"} == {
+    assert {"Broker", "Presence", "EventBus", "StrikeLog", "Clock", "Codec", "Observer", "Follower", "Backend"} == {
         name for name, _ in METHODS
     } | {"Backend"}
 

@@ -89,6 +89,20 @@ def unpack(data: bytes) -> Envelope:
     return Envelope(task, codec, _headers(data[start:end]), data[end:])
 
 
+def task_of(payload: bytes) -> str:
+    """Return the name of the task in these bytes; nothing if they cannot be read here."""
+    try:
+        return unpack(payload).task
+    except Undecodable:
+        return ""
+
+
+def stamped(payload: bytes, headers: Mapping[str, str]) -> bytes:
+    """Return the bytes with these headers besides."""
+    envelope = unpack(payload)
+    return pack(attrs.evolve(envelope, headers={**envelope.headers, **headers}))
+
+
 def foreign(version: int, what: str) -> Undecodable:
     """Return the error for a first byte that is not ours: perhaps a later version's, perhaps none."""
     if VERSION < version <= LATEST_CONCEIVABLE:

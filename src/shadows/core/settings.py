@@ -159,6 +159,8 @@ class ShadowOptions:
     horizon: timedelta = HORIZON
     strict_when: bool = False
     """whether a time in the past is an error"""
+    enable_internal_instrumentation: bool = False
+    """whether instrumentations of client libraries may trace what nobody asked for directly"""
 
 
 @attrs.frozen(kw_only=True)
@@ -182,6 +184,8 @@ class WorkerOptions:
     """how many processes run calls at most; None: one for each processor"""
     leftover_tasks: Leftover = "cancel"
     """what becomes of asyncio tasks that a body leaves behind; ``warn`` and ``cancel`` tell of them"""
+    enable_internal_instrumentation: bool = False
+    """whether instrumentations of client libraries may trace what a worker does for itself, such as waiting"""
 
 
 @attrs.frozen(kw_only=True)
@@ -215,6 +219,7 @@ _SHADOW = _variables(
         "max_result": _size,
         "horizon": _span(),
         "strict_when": _switch,
+        "enable_internal_instrumentation": _switch,
     },
 )
 _WORKER = _variables(
@@ -233,6 +238,7 @@ _WORKER = _variables(
         "fallback_task": _task,
         "task_processes": _whole(1, 10_000),
         "leftover_tasks": _choice(LEFTOVERS),
+        "enable_internal_instrumentation": _switch,
     },
 )
 _PROCESS = {

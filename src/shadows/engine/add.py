@@ -17,7 +17,7 @@ from shadows.ports.broker import Placed
 from shadows.ports.strike_log import StrikesMoved
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from shadows.core.strikes import Strike
     from shadows.engine.strikes import Called, Strikes
@@ -61,6 +61,8 @@ class Producer:
     deadline: float
     """seconds in which a call must be placed"""
     strikes: Strikes
+    context: Callable[[], Context] = Context
+    """makes the context in which trips are made"""
     _waiting: list[_Request] = attrs.field(factory=list[_Request], init=False)
     _sender: asyncio.Task[None] | None = attrs.field(default=None, init=False)
 
@@ -88,7 +90,7 @@ class Producer:
         self._waiting.append(request)
         if self._sender is None:
             # It works for all who add, so it must not pass for a task that a body has left behind.
-            self._sender = loop.create_task(self._send(), name="shadows-producer", context=Context())
+            self._sender = loop.create_task(self._send(), name="shadows-producer", context=self.context())
         return await request.answer
 
     async def _send(self) -> None:

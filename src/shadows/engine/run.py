@@ -99,7 +99,9 @@ class Runner:
             judged, error = await self._run_with_dependencies(attempt, plan, read)
         if isinstance(error, MemoryError):
             self.exhausted()
-        if judged is not None:
+        if judged is None:
+            self.observer.superseded(task, lease, error)
+        else:
             self.observer.ended(task, lease, judged, error)
         return judged
 
@@ -127,8 +129,7 @@ class Runner:
         if strike is not None:
             return Stopped(await self._struck(attempt, running, strike))
         if plan.recurring is not None and plan.recurring.skips(running):
-            judged = await self.skip(attempt, running, "missed")
-            return Stopped(judged and self._refused(task, lease, judged))
+            return Stopped(await self.skip(attempt, running, "missed"))
         if plan.gates or lease.dropped:
             stopped = await self.gatekeeper.stops(attempt, plan.gates, task, running.args, running.kwargs)
             if stopped is not None and stopped.dropped:
@@ -147,7 +148,11 @@ class Runner:
             await setup.open(only_deciders=True)
         except BaseException as raised:  # noqa: BLE001 - whatever a dependency raises ends nothing else
             error = raised
-        return (await self._concluder.dropped(attempt, running, reason, TaskOutcome(NO_TIME, None, error), setup))[0]
+        outcome = TaskOutcome(NO_TIME, None, error)
+        judged, _ = await self._concluder.dropped(attempt, running, reason, outcome, setup)
+        if judged is not None:
+            self.observer.skipped(running.task, running.lease, judged)
+        return judged
 
     async def _run_with_dependencies(
         self, attempt: Attempt, plan: Plan, running: Running

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from shadows.core.verdict import Verdict
     from shadows.ports.admission import Admission
     from shadows.ports.broker import Lease, Settlement
+    from shadows.ports.looking import Survey
     from shadows.ports.seeding import Seeding
 
 
@@ -27,6 +28,10 @@ class Observer(Protocol):
         """A body has ended, and this is what will be settled."""
         ...
 
+    def superseded(self, task: str, lease: Lease, error: BaseException | None) -> None:
+        """A body has ended whose lease had been lost: nothing that it did counts, and nothing is settled."""
+        ...
+
     def untidy(self, what: str, error: BaseException) -> None:
         """A clean-up went wrong: of a run of this task which has ended for another reason, or of what a worker
         kept for all its runs.
@@ -39,6 +44,10 @@ class Observer(Protocol):
 
     def refused(self, task: str, lease: Lease, verdict: Verdict) -> None:
         """A call was not run: unknown task, undecodable, over its count."""
+        ...
+
+    def skipped(self, task: str, lease: Lease, verdict: Verdict) -> None:
+        """A call is dropped before its body, by a gate, a strike or its schedule; this is what will be settled."""
         ...
 
     def blocked(self, task: str, lease: Lease, admission: Admission) -> None:
@@ -103,6 +112,14 @@ class Observer(Protocol):
 
     def left(self, unknown: int, dead: int, held: int) -> None:
         """Everything is done but these: calls of tasks that nobody knows, dead letters, calls held at strikes."""
+        ...
+
+    def surveyed(self, survey: Survey) -> None:
+        """A worker has looked at its shadow, as it does every few seconds where somebody measures."""
+        ...
+
+    def lagged(self, seconds: float) -> None:
+        """The event loop woke what slept so much too late; looked at where somebody measures."""
         ...
 
     def working(self, holder: Holder, tasks: int) -> None:

@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, assert_never
 
 import attrs
 
-from shadows.core.envelope import unpack
+from shadows.core.envelope import task_of
 from shadows.core.lifecycle import ExecutionState
 from shadows.core.verdict import Kind
 from shadows.dependencies.dependency import AdmissionBlocked
-from shadows.errors import Undecodable
 from shadows.ports.admission import Passage
 from shadows.ports.broker import Settlement
 from shadows.ports.seeding import Seeding
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     from shadows.core.verdict import Verdict
     from shadows.ports.admission import Admission
     from shadows.ports.broker import Lease
+    from shadows.ports.looking import Survey
 
 _worker = logging.getLogger("shadows.worker")
 _task = logging.getLogger("shadows.task")
@@ -62,6 +62,9 @@ class LogObserver:
             case _:
                 _task.info("%s: %s %s%s", _plain(task), _plain(lease.key), _word(verdict), _because(verdict))
 
+    def superseded(self, task: str, lease: Lease, error: BaseException | None) -> None:
+        """It was told when the lease was lost."""
+
     def untidy(self, what: str, error: BaseException) -> None:
         _worker.warning("%s: a clean-up went wrong", _plain(what), exc_info=error)
 
@@ -73,6 +76,11 @@ class LogObserver:
         _worker.warning(
             "%s: %s is not run here: %s%s", _plain(task), _plain(lease.key), _word(verdict), _because(verdict)
         )
+
+    def skipped(self, task: str, lease: Lease, verdict: Verdict) -> None:
+        """Gates and strikes have told it already."""
+        if verdict.reason == "missed":
+            self.refused(task, lease, verdict)
 
     def blocked(self, task: str, lease: Lease, admission: Admission) -> None:
         if admission.passage is Passage.BROKEN:
@@ -162,6 +170,12 @@ class LogObserver:
             dead,
         )
 
+    def surveyed(self, survey: Survey) -> None:
+        """Numbers are for metrics."""
+
+    def lagged(self, seconds: float) -> None:
+        """Likewise."""
+
     def working(self, holder: Holder, tasks: int) -> None:
         _worker.info("worker %s of shadow %s knows %d tasks", holder.name, self.shadow, tasks)
 
@@ -176,11 +190,7 @@ def _names(lease: Lease | None) -> tuple[str, str]:
     """Return the task and the key of a call of which only the lease is known."""
     if lease is None:
         return "something", "no call that is known"
-    try:
-        task = unpack(lease.payload).task
-    except Undecodable:
-        task = "?"
-    return _plain(task), _plain(lease.key)
+    return _plain(task_of(lease.payload) or "?"), _plain(lease.key)
 
 
 def _plain(text: str) -> str:
