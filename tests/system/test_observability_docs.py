@@ -1,0 +1,72 @@
+"""The page about metrics and the code say the same."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+
+from shadows.adapters.observers.instruments import INSTRUMENTS
+from tests.system.conftest import PATIENCE, ROOT
+from tools import servers
+
+PAGE = (ROOT / "docs" / "observability.md").read_text()
+EVERYTHING = """
+from shadows.adapters.observers import prometheus, telemetry
+from shadows.adapters.observers.instruments import INSTRUMENTS, Kind
+
+prometheus.install()
+meters = telemetry.find("shop", {"send"}).meters
+for one in INSTRUMENTS:
+    labels = ("shop", "w", "send")[: len(one.labels)]
+    if one.kind is Kind.HISTOGRAM:
+        meters.record(one, labels, 0.5)
+    elif one.fades:
+        meters.show_for_a_while(labels, [(one, 1)])
+    else:
+        meters.add(one, labels)
+print(prometheus.exposition().decode(), end="")
+"""
+
+
+def test_the_table_of_metrics_is_the_list_of_instruments() -> None:
+    """Each with its name in Prometheus, its kind, its labels and what it means, in the same order."""
+    _, _, rest = PAGE.partition("<!-- instruments:")
+    table, _, _ = rest.partition("\n\n**")
+    rows = [line.strip("| ").split(" | ") for line in table.splitlines() if line.startswith("| `")]
+    assert rows == [
+        [
+            f"`{one.name}`",
+            f"`{one.exposed}`",
+            str(one.kind),
+            ", ".join(label.removeprefix("shadows.") for label in one.labels),
+            one.means,
+        ]
+        for one in INSTRUMENTS
+    ]
+
+
+def test_every_metric_that_the_page_names_exists() -> None:
+    """The questions for Prometheus, too."""
+    exist = {name for one in INSTRUMENTS for name in (one.name, one.exposed, f"{one.exposed}_bucket")}
+    named = set(re.findall(r"\bshadows_\w+", PAGE)) - {"shadows_name", "shadows_task"}
+    assert named <= exist
+
+
+def test_promtool_finds_nothing_wrong() -> None:
+    """Prometheus' own linter reads what a worker would serve, with every instrument in it."""
+    promtool = servers.tool("promtool")
+    if promtool is None and os.environ.get("CI") != "true":
+        pytest.skip("there is no promtool here, and it could not be fetched")
+    assert promtool is not None
+    served = subprocess.run(
+        [sys.executable, "-c", EVERYTHING], capture_output=True, timeout=PATIENCE, check=True, cwd=ROOT
+    ).stdout
+    assert served.count(b"# TYPE shadows_") == len(INSTRUMENTS)
+    done = subprocess.run(
+        [promtool, "check", "metrics"], input=served, capture_output=True, timeout=PATIENCE, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
