@@ -7,10 +7,12 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 
 import pytest
+from opentelemetry import context as otel
 from opentelemetry import trace
 from opentelemetry.trace import StatusCode
 
 from shadows import ConcurrencyLimit, Cooldown, Perpetual, Retry, Shadow
+from shadows.adapters.memory.broker import MemoryBroker
 from shadows.adapters.observers.instruments import INSTRUMENTS
 from shadows.dependencies import AdmissionBlocked, Dependency
 from shadows.testing import VirtualClock
@@ -239,6 +241,37 @@ async def test_inv_44_names_of_strangers_are_no_labels(sdk: Sdk, place: Place) -
         labels = [labels for labels, _ in sdk.points(instrument.name)]
         assert {label for each in labels for label in each} <= set(instrument.labels)
         assert {each.get("shadows.task", "unknown") for each in labels} <= {"unknown"}
+
+
+@pytest.mark.parametrize("internal", [True, False])
+async def test_instrumentations_of_the_client_library_see_what_was_asked_for(
+    sdk: Sdk, monkeypatch: pytest.MonkeyPatch, *, internal: bool
+) -> None:
+    """What a worker does for itself is hushed, unless somebody wants it; what a body or a program asks is not."""
+    hushed: dict[str, object] = {}
+
+    def spy(verb: str) -> None:
+        method = getattr(MemoryBroker, verb)
+
+        async def trip(*args: Any, **options: Any) -> Any:
+            hushed[verb] = otel.get_value("suppress_instrumentation")
+            return await method(*args, **options)
+
+        monkeypatch.setattr(MemoryBroker, verb, trip)
+
+    for verb in ("schedule", "claim", "turn", "cancel"):
+        spy(verb)
+
+    async def work() -> None:
+        hushed["body"] = otel.get_value("suppress_instrumentation")
+
+    name = f"hush-{internal}"
+    async with Shadow(name, f"memory://{name}", enable_internal_instrumentation=internal) as shadows:
+        await shadows.add(work)()
+        await shadows.cancel("nobody")
+        await finish(shadows)
+    quiet = None if internal else True
+    assert hushed == {"schedule": quiet, "claim": quiet, "turn": quiet, "cancel": None, "body": None}
 
 
 @pytest.mark.parametrize("traces", [True, False])

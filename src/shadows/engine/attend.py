@@ -35,7 +35,7 @@ class Attender:
 
     async def attend(self, forgotten: asyncio.Event, fail: Callable[[Exception], None]) -> None:
         """Stay on the list until cancelled; ``fail`` hears of what is no error of the broker."""
-        failures = 0
+        failures, told = 0, False
         while True:
             try:
                 await self.presence.check_in(self.holder, list(self.tasks), horizon=self.horizon)
@@ -44,11 +44,14 @@ class Attender:
                 wait = pause(failures, longest=self.longest, random=random())  # noqa: S311 - jitter, no secret
                 if not isinstance(away, BrokerUnavailable):  # which the pump tells, once for each of its tries
                     self.observer.disrupted(away, failures, wait)
+                    told = True
                 await asyncio.sleep(wait)
             except Exception as bug:  # noqa: BLE001 - the pump raises it
                 fail(bug)
                 return
             else:
-                failures = 0
+                if told:
+                    self.observer.recovered()
+                failures, told = 0, False
                 await forgotten.wait()
                 forgotten.clear()
