@@ -111,6 +111,15 @@ def worker(
             "(SHADOW_WORKER_LEFTOVER_TASKS; default: cancel)",
         ),
     ] = None,
+    enable_internal_instrumentation: Annotated[
+        bool | None,
+        Parameter(
+            name="--enable-internal-instrumentation",
+            negative="--no-enable-internal-instrumentation",
+            help="let an OpenTelemetry instrumentation of the client library trace also how the worker waits "
+            "(SHADOW_WORKER_ENABLE_INTERNAL_INSTRUMENTATION; default: false)",
+        ),
+    ] = None,
     until_finished: Annotated[
         bool,
         Parameter(negative=(), show_default=False, help="end when nothing is left to run, instead of waiting for more"),
@@ -145,6 +154,7 @@ def worker(
             "fallback_task": fallback_task,
             "task_processes": task_processes,
             "leftover_tasks": leftover_tasks,
+            "enable_internal_instrumentation": enable_internal_instrumentation,
         },
         os.environ,
         default_name=f"{socket.gethostname()}#{os.getpid()}",
