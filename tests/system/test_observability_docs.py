@@ -56,6 +56,7 @@ def test_every_metric_that_the_page_names_exists() -> None:
     assert named <= exist
 
 
+@pytest.mark.slow  # it fetches a tool
 def test_promtool_finds_nothing_wrong() -> None:
     """Prometheus' own linter reads what a worker would serve, with every instrument in it."""
     promtool = servers.tool("promtool")

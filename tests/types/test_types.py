@@ -47,6 +47,7 @@ PUBLIC = {
     "CurrentShadow",
     "CurrentWorker",
     "CycleError",
+    "DeadLetter",
     "Debounce",
     "Depends",
     "Disposition",
