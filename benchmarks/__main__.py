@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from benchmarks import micro
+from benchmarks import micro, startup
 from benchmarks.peers import PEERS, ROOT, Peer, named
 from benchmarks.process import ChildDiedError
 from benchmarks.report import Run, medians, ratios, tables
@@ -28,6 +28,8 @@ def main(arguments: list[str]) -> int:
     options = _options(arguments)
     if options.micro:
         return micro.main(smoke=options.smoke)
+    if options.startup:
+        return startup.main(smoke=options.smoke)
     sizes = SMOKE if options.smoke else replace(Sizes(), **({"backlog": options.n} if options.n else {}))
     try:
         peers = [named(name) for name in options.peers.split(",")]
@@ -110,6 +112,7 @@ def _options(arguments: list[str]) -> argparse.Namespace:
     )
     parser.add_argument("--smoke", action="store_true", help="only see that everything runs, in a few seconds")
     parser.add_argument("--micro", action="store_true", help="only what one run costs in the worker, without a server")
+    parser.add_argument("--startup", action="store_true", help="only how long a process takes to begin")
     return parser.parse_args(arguments)
 
 

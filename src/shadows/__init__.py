@@ -15,55 +15,59 @@ Any number of workers, anywhere, run them::
     async with Shadow("mail") as shadows, Worker(shadows, concurrency=20) as worker:
         shadows.register(send_welcome)
         await worker.run_forever()
+
+A name is imported when it is first asked for, so that ``import shadows`` costs next to nothing.
 """
 
 from __future__ import annotations
 
-from shadows import tasks
-from shadows.agenda import Agenda
-from shadows.core.disposition import Disposition
-from shadows.core.lifecycle import ExecutionState
-from shadows.core.strikes import Strike
-from shadows.core.version import __version__
-from shadows.current import CurrentExecution, CurrentShadow, CurrentWorker
-from shadows.dependencies.context import TaskKey, TaskLogger
-from shadows.dependencies.cron import Cron
-from shadows.dependencies.depends import CallArgument, Depends, Shared, TaskArgument
-from shadows.dependencies.gates import ConcurrencyLimit, Cooldown, Debounce, RateLimit
-from shadows.dependencies.logged import Logged
-from shadows.dependencies.perpetual import Perpetual
-from shadows.dependencies.process import in_process
-from shadows.dependencies.progress import ExecutionProgress, Progress
-from shadows.dependencies.retry import ExponentialRetry, Retry
-from shadows.dependencies.timeout import Timeout
-from shadows.errors import (
-    BrokenKey,
-    BrokerError,
-    BrokerFull,
-    BrokerUnavailable,
-    ConfigurationError,
-    CycleError,
-    ExecutionCancelled,
-    NotAllowed,
-    OutcomeUnknown,
-    OutOfMemory,
-    PayloadTooLarge,
-    ProcessDied,
-    ResultUnavailable,
-    SerializationError,
-    ShadowsError,
-    TaskFailed,
-    Undecodable,
-    UnknownTask,
-    UnsupportedServer,
-)
-from shadows.execution import Execution, TaskCall
-from shadows.letters import DeadLetter
-from shadows.ports.broker import Cancellation
-from shadows.shadow import Shadow
-from shadows.snapshot import RunningExecution, Snapshot, WorkerInfo
-from shadows.strike_list import StrikeList
-from shadows.worker import Worker
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from shadows import tasks, testing
+    from shadows.agenda import Agenda
+    from shadows.core.disposition import Disposition
+    from shadows.core.lifecycle import ExecutionState
+    from shadows.core.strikes import Strike
+    from shadows.core.version import __version__
+    from shadows.current import CurrentExecution, CurrentShadow, CurrentWorker
+    from shadows.dependencies.context import TaskKey, TaskLogger
+    from shadows.dependencies.cron import Cron
+    from shadows.dependencies.depends import CallArgument, Depends, Shared, TaskArgument
+    from shadows.dependencies.gates import ConcurrencyLimit, Cooldown, Debounce, RateLimit
+    from shadows.dependencies.logged import Logged
+    from shadows.dependencies.perpetual import Perpetual
+    from shadows.dependencies.process import in_process
+    from shadows.dependencies.progress import ExecutionProgress, Progress
+    from shadows.dependencies.retry import ExponentialRetry, Retry
+    from shadows.dependencies.timeout import Timeout
+    from shadows.errors import (
+        BrokenKey,
+        BrokerError,
+        BrokerFull,
+        BrokerUnavailable,
+        ConfigurationError,
+        CycleError,
+        ExecutionCancelled,
+        NotAllowed,
+        OutcomeUnknown,
+        OutOfMemory,
+        PayloadTooLarge,
+        ProcessDied,
+        ResultUnavailable,
+        SerializationError,
+        ShadowsError,
+        TaskFailed,
+        Undecodable,
+        UnknownTask,
+        UnsupportedServer,
+    )
+    from shadows.execution import Execution, TaskCall
+    from shadows.letters import DeadLetter
+    from shadows.ports.broker import Cancellation
+    from shadows.shadow import Shadow
+    from shadows.snapshot import RunningExecution, Snapshot, WorkerInfo
+    from shadows.strike_list import StrikeList
+    from shadows.worker import Worker
 
 __all__ = [  # noqa: RUF022 - grouped as a newcomer meets them
     # the front doors
@@ -107,6 +111,8 @@ __all__ = [  # noqa: RUF022 - grouped as a newcomer meets them
     "in_process",
     # what every shadow knows
     "tasks",
+    # what tests need
+    "testing",
     # errors
     "BrokenKey",
     "BrokerError",
@@ -129,3 +135,51 @@ __all__ = [  # noqa: RUF022 - grouped as a newcomer meets them
     "UnsupportedServer",
     "__version__",
 ]
+
+if not TYPE_CHECKING:  # to a type checker, a module that has a `__getattr__` has every name
+    _HOMES = {
+        name: home
+        for home, names in {
+            "agenda": "Agenda",
+            "core.disposition": "Disposition",
+            "core.lifecycle": "ExecutionState",
+            "core.strikes": "Strike",
+            "core.version": "__version__",
+            "current": "CurrentExecution CurrentShadow CurrentWorker",
+            "dependencies.context": "TaskKey TaskLogger",
+            "dependencies.cron": "Cron",
+            "dependencies.depends": "CallArgument Depends Shared TaskArgument",
+            "dependencies.gates": "ConcurrencyLimit Cooldown Debounce RateLimit",
+            "dependencies.logged": "Logged",
+            "dependencies.perpetual": "Perpetual",
+            "dependencies.process": "in_process",
+            "dependencies.progress": "ExecutionProgress Progress",
+            "dependencies.retry": "ExponentialRetry Retry",
+            "dependencies.timeout": "Timeout",
+            "errors": "BrokenKey BrokerError BrokerFull BrokerUnavailable ConfigurationError CycleError "
+            "ExecutionCancelled NotAllowed OutOfMemory OutcomeUnknown PayloadTooLarge ProcessDied ResultUnavailable "
+            "SerializationError ShadowsError TaskFailed Undecodable UnknownTask UnsupportedServer",
+            "execution": "Execution TaskCall",
+            "letters": "DeadLetter",
+            "ports.broker": "Cancellation",
+            "shadow": "Shadow",
+            "snapshot": "RunningExecution Snapshot WorkerInfo",
+            "strike_list": "StrikeList",
+            "worker": "Worker",
+        }.items()
+        for name in names.split()
+    }
+    """the module that each name comes from; a test holds it against the imports above"""
+
+    def __getattr__(name: str) -> object:
+        from importlib import import_module  # noqa: PLC0415 - as late as all else
+
+        if name in ("tasks", "testing"):
+            return import_module(f"shadows.{name}")  # which the import itself makes an attribute of this module
+        if name not in _HOMES:
+            raise AttributeError(f"module 'shadows' has no attribute {name!r}", name=name, obj=import_module("shadows"))
+        found = globals()[name] = getattr(import_module(f"shadows.{_HOMES[name]}"), name)
+        return found
+
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *__all__})

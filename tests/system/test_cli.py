@@ -95,14 +95,6 @@ def test_a_group_alone_names_its_commands(shadows: Run, name: str) -> None:
         assert all(f"  {second}" in said.out for second in group(name))
 
 
-def test_the_overview_imports_no_parser_and_no_terminal_library() -> None:
-    """`shadows --help` is there before one has looked up."""
-    script = "import sys; from shadows.cli import main; main(['--help']); print(sorted(sys.modules))"
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    imported = done.stdout.splitlines()[-1]
-    assert not re.findall(r"'(cyclopts|rich|redis|structlog)'", imported)
-
-
 @pytest.mark.parametrize("command", COMMANDS)
 def test_each_command_explains_its_options(shadows: Run, command: str) -> None:
     """`--help` after a command shows its usage and ends well."""

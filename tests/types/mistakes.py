@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from datetime import timedelta
 
+import shadows
 from shadows import (
     Agenda,
     Cron,
@@ -145,3 +146,7 @@ async def wrong_behaviours(progress: ExecutionProgress = Progress()) -> None:
     Agenda().add(ship)("seven")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     Agenda().add(ship)()  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
     await progress.increment("1")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+
+
+def wrong_names() -> None:
+    shadows.Shado.add  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue]

