@@ -35,7 +35,22 @@ class ShadowsError(Exception):
 class ConfigurationError(ShadowsError, ValueError):
     """An option, a name, a key, a time or a URL that cannot work; the text names it, its value and the
     remedy.
+
+    For programs that tell their users, some of it stands apart; what is not known is empty:
+
+    - ``source``: the argument, the option of a command line or the environment variable, by its name
+    - ``value``: what was written there, or the part of it that cannot work
+    - ``instead``: what could be written in its place
+    - ``remedy``: what else there is to do, where no other value helps
     """
+
+    source: str = ""
+
+    def __init__(self, message: str = "", *, value: str = "", instead: str = "", remedy: str = "") -> None:
+        super().__init__(message)
+        self.value = value
+        self.instead = instead
+        self.remedy = remedy
 
 
 class CycleError(ConfigurationError):

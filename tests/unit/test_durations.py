@@ -118,3 +118,29 @@ def test_no_text_whatever_gets_an_error_of_another_kind(written: str) -> None:
     """FAULT 17: junk is a ConfigurationError, never a crash of the parser."""
     with contextlib.suppress(ConfigurationError):
         assert duration(written, option="any", zero=True) >= D(0)
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("5min", "5m"),
+        ("2 hours 30 minutes", "2h30m"),
+        ("1 hour, 5 secs.", "1h5s"),
+        ("1 day and 90 Minutes", "1d1h30m"),
+        ("1.5 hours", "1h30m"),
+        ("250 millis", "250ms"),
+        ("10M", "10m"),
+        ("5parsecs", ""),
+        ("5 minutes from now", ""),
+        ("0 minutes", ""),
+        ("-5 minutes", ""),
+        ("9" * 20 + " weeks", ""),
+        ("5 minutes" + " " * 50 + "1 second", ""),
+    ],
+)
+def test_other_words_for_a_duration_are_understood_but_not_taken(written: str, meant: str) -> None:
+    """There is one way to write it; the error knows it."""
+    with pytest.raises(ConfigurationError) as refused:
+        duration(written, option="any")
+    assert refused.value.instead == meant
+    assert not meant or text(duration(meant, option="any")) == meant

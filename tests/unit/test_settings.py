@@ -4,13 +4,20 @@ import re
 from datetime import timedelta
 from typing import Any
 
+import attrs
 import pytest
 
+from shadows.core.readers import MEBIBYTE
 from shadows.core.settings import (
-    MEBIBYTE,
+    PROCESS,
+    SHADOW,
+    WORKER,
     ProcessOptions,
+    Setting,
     ShadowOptions,
     WorkerOptions,
+    effective,
+    misspelt,
     process_options,
     shadow_options,
     worker_options,
@@ -203,3 +210,117 @@ def test_the_representation_of_the_options_shows_no_password() -> None:
     assert found.url == "redis://u:secret@h/0"
     assert "secret" not in repr(found)
     assert "redis://u:***@h/0" in repr(found)
+
+
+EVERY = [setting for part in (SHADOW, WORKER, PROCESS) for setting in part.values()]
+
+
+@pytest.mark.parametrize("setting", EVERY, ids=lambda setting: setting.variable)
+def test_what_a_setting_shows_can_be_written(setting: Setting) -> None:
+    """A remedy that does not work when it is typed would be worse than none."""
+    read = setting.read(setting.example, "there")
+    assert setting.written(read) == setting.example
+    if setting.default not in (None, ()):
+        assert read == setting.default
+
+
+def test_every_option_of_the_classes_is_a_setting_and_the_other_way_round() -> None:
+    """There is one list of them."""
+    assert set(SHADOW) == set(attrs.fields_dict(ShadowOptions))
+    assert set(WORKER) == set(attrs.fields_dict(WorkerOptions))
+    assert set(PROCESS) == set(attrs.fields_dict(ProcessOptions))
+
+
+@pytest.mark.parametrize(
+    ("variable", "written", "instead"),
+    [
+        ("SHADOW_WORKER_CONCURRENCY", "ten", "10"),
+        ("SHADOW_WORKER_TASK_PROCESSES", "0", "4"),
+        ("SHADOW_WORKER_DRAIN_TIMEOUT", "1 minute", "1m"),
+        ("SHADOW_WORKER_DRAIN_TIMEOUT", "soon", "30s"),
+        ("SHADOW_WORKER_DRAIN_TIMEOUT", "-1s", "30s"),
+        ("SHADOW_WORKER_LEFTOVER_TASKS", "kepp", "keep"),
+        ("SHADOW_WORKER_LEFTOVER_TASKS", "kill", "cancel"),
+        ("SHADOW_WORKER_FALLBACK_TASK", "fallback", "myapp.tasks:fallback"),
+        ("SHADOW_WORKER_HEALTHCHECK_PORT", "http", "8080"),
+        ("SHADOW_LOGGING_LEVEL", "warn", "WARNING"),
+        ("SHADOW_MAX_PAYLOAD", "8MB", "8MiB"),
+        ("SHADOW_NAME", "our orders!", "our-orders"),
+        ("SHADOW_NAME", "?", "shadows"),
+        ("SHADOW_URL", "localhost", "redis://localhost"),
+        ("SHADOW_URL", "nothing like it", "redis://localhost:6379/0"),
+    ],
+)
+def test_a_refused_value_comes_with_one_that_works(variable: str, written: str, instead: str) -> None:
+    """The nearest to what was meant, else the default, else an example; and who said it stands apart."""
+    [setting] = [each for each in EVERY if each.variable == variable]
+    with pytest.raises(ConfigurationError) as refused:
+        setting.read(written, variable)
+    found = refused.value
+    assert (found.source, found.value, found.instead, found.remedy) == (variable, written, instead, "")
+    setting.read(found.instead, variable)
+
+
+def test_an_error_that_another_value_does_not_help_says_what_does() -> None:
+    """An example would lead astray."""
+    with pytest.raises(ConfigurationError) as refused:
+        shadow_options({"url": "redis://:a#b@host/0"}, {}, called="--{}".format)
+    assert (refused.value.source, refused.value.instead) == ("--url", "")
+    assert "%23 for #" in refused.value.remedy
+
+
+def test_what_kubernetes_writes_for_a_service_is_known_for_what_it_is() -> None:
+    """Nobody remembers to have set it."""
+    with pytest.raises(ConfigurationError, match="for each service; one is called 'shadow-worker-metrics'") as refused:
+        process_options({}, {"SHADOW_WORKER_METRICS_PORT": "tcp://10.0.0.1:9090"})
+    assert "enableServiceLinks: false" in refused.value.remedy
+    with pytest.raises(ConfigurationError, match="is no whole number"):
+        process_options({}, {"SHADOW_WORKER_METRICS_PORT": "tcp:9090"})
+
+
+def test_each_setting_says_where_it_comes_from() -> None:
+    """An argument, under the name that its user gave it, else a variable, else nobody."""
+    environment = {"SHADOW_WORKER_CONCURRENCY": "50", "SHADOW_WORKER_LEFTOVER_TASKS": "warn"}
+    found = {
+        each.setting.name: each
+        for each in effective(WORKER, {"concurrency": "7", "fallback_task": worker}, environment, called="--{}".format)
+    }
+    assert [(found[name].value, found[name].source) for name in ("concurrency", "leftover_tasks", "drain_timeout")] == [
+        (7, "--concurrency"),
+        ("warn", "SHADOW_WORKER_LEFTOVER_TASKS"),
+        (D(seconds=30), ""),
+    ]
+    assert found["fallback_task"].shown == f"{__name__}:worker"
+    assert found["schedule_automatic_tasks"].shown == "true"
+    assert found["name"].shown == ""
+
+
+def test_settings_show_sizes_in_units_and_urls_without_passwords() -> None:
+    """They are printed for everybody to see."""
+    given = {"url": "redis://u:secret@h/0", "max_payload": 1536, "max_result": 1000, "strict_when": False}
+    shown = {each.setting.name: each.shown for each in effective(SHADOW, given, {})}
+    assert [shown[name] for name in given] == ["redis://u:***@h/0", "1536", "1000", "false"]
+
+
+def test_a_misspelt_variable_is_found_among_those_that_nothing_reads() -> None:
+    """Those of other programs, and of Kubernetes, are left alone."""
+    environment = dict.fromkeys(
+        [
+            "SHADOW_NAME",
+            "SHADOW_WORKER_CONCURENCY",
+            "SHADOW_CONCURRENCY",
+            "SHADOW_WORKER_URL",
+            "SHADOW_PORT",
+            "SHADOW_PORT_6379_TCP",
+            "SHADOW_WORKER_SERVICE_HOST",
+            "SHADOW_WORKER_METRICS_SERVICE_PORT",
+            "SHADOWS_SERVERS",
+            "HOME",
+        ],
+        "x",
+    )
+    assert misspelt(environment) == {
+        "SHADOW_CONCURRENCY": "SHADOW_WORKER_CONCURRENCY",
+        "SHADOW_WORKER_CONCURENCY": "SHADOW_WORKER_CONCURRENCY",
+        "SHADOW_WORKER_URL": "SHADOW_URL",
+    }

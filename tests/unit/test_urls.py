@@ -81,6 +81,40 @@ def test_nonsense_is_refused_with_the_remedy_in_one_line(url: str, reason: str) 
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("url", "instead"),
+    [
+        ("redis.prod:6379", "redis://redis.prod:6379"),
+        ("[::1]:6379/3", "redis://[::1]:6379/3"),
+        ("user:pass@redis.prod", ""),
+        ("reddis://me:secret@h/0", "redis://me:***@h/0"),
+        ("mysql://h/0", ""),
+        ("redis://a:6379,b:6380/0", "redis://a:6379/0"),
+        ("redis://me:secret@a,b/0", "redis://me:***@a/0"),
+        ("redis://me:secret@h:99999/0", "redis://me:***@h:6379/0"),
+        ("redis://h:6379/orders?db=1", "redis://h:6379/0?db=1"),
+    ],
+)
+def test_a_refused_url_comes_with_one_that_may_have_been_meant(url: str, instead: str) -> None:
+    """Without its password, for it is printed; empty if there is nothing to guess from."""
+    with pytest.raises(ConfigurationError) as refused:
+        parse(url)
+    assert refused.value.instead == instead
+
+
+@pytest.mark.parametrize(
+    ("url", "remedy"), [("redis://:a#b@h", "%23 for #"), ("redis://h/0 ", ""), ("redis://a b", "%20")]
+)
+def test_what_has_to_be_encoded_is_told(url: str, remedy: str) -> None:
+    """Without an example, which could not show the password."""
+    if not remedy:
+        assert parse(url).redacted == url.strip()
+        return
+    with pytest.raises(ConfigurationError) as refused:
+        parse(url)
+    assert remedy in refused.value.remedy
+
+
 def test_a_url_is_text() -> None:
     """An object of another library does not pass unnoticed."""
     wrong: Any = b"redis://h"
@@ -131,7 +165,7 @@ def test_no_error_and_no_representation_shows_a_password(scheme: str, around: tu
         try:
             found = parse(form.format(s=scheme, p=written))
         except ConfigurationError as error:
-            text = str(error)
+            text = f"{error} {error.instead} {error.remedy} {error.value}"
         else:
             text = f"{found!r} {found}"
         assert "S3CRET" not in text or _looks_like_a_parameter_of_its_own(written, form)

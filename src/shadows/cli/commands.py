@@ -34,6 +34,7 @@ COMMANDS = {
     "dead show": Command("show one of them, with its arguments", "shadows.cli.dead:show"),
     "dead replay": Command("run some of them once more", "shadows.cli.dead:replay"),
     "dead discard": Command("throw some of them away", "shadows.cli.dead:discard"),
+    "config": Command("show every setting that is in force, and where it comes from", "shadows.cli.config:config"),
     "demo": Command("see shadows at work; needs no server", "shadows.cli.demo:demo"),
     "version": Command("print the version", "shadows.cli.version:version"),
 }

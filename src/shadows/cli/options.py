@@ -59,7 +59,7 @@ def shadow_of(name: str | None, url: str | None, *, allow_unknown: bool = False)
     """
     from shadows.shadow import Shadow  # noqa: PLC0415 - slow to import, and help needs none
 
-    found = settings.shadow_options({"name": name, "url": url}, os.environ, called=_shadow_option)
+    found = settings.shadow_options({"name": name, "url": url}, os.environ, called=shadow_option)
     return Shadow(name=found.name, url=found.url, allow_unknown=allow_unknown)
 
 
@@ -96,5 +96,6 @@ def option(name: str) -> str:
     return f"--{name.replace('_', '-')}"
 
 
-def _shadow_option(name: str) -> str:
+def shadow_option(name: str) -> str:
+    """Return the option that stands for an argument of a shadow: its name is no worker's."""
     return "--shadows" if name == "name" else option(name)

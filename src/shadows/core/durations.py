@@ -24,7 +24,18 @@ _UNITS = {
     "ms": timedelta(milliseconds=1),
 }
 _NUMBER = r"([0-9]+(?:\.[0-9]+)?)"
+_IN_WORDS = re.compile(rf"{_NUMBER}\s*([a-z]+)\.?(?:\s*,|\s+and\b)?\s*")
+_WORDS = {
+    "w": ("week", "weeks"),
+    "d": ("day", "days"),
+    "h": ("hr", "hrs", "hour", "hours"),
+    "m": ("min", "mins", "minute", "minutes"),
+    "s": ("sec", "secs", "second", "seconds"),
+    "ms": ("msec", "msecs", "milli", "millis", "millisecond", "milliseconds"),
+}
+"""What people write for the units."""
 _WITH_UNITS = re.compile(" ?".join(rf"(?:{_NUMBER}{unit}(?![a-z]))?" for unit in _UNITS))
+_NEGATIVE = re.compile(r"-\s*[0-9]")
 _SECONDS = re.compile(_NUMBER)
 _WITH_COLONS = re.compile(r"(?:([0-9]+):)?([0-9]+):([0-9]{1,2}(?:\.[0-9]+)?)")
 
@@ -98,7 +109,7 @@ def _parse(written: str, option: str) -> timedelta:
             hours, minutes, seconds = (_number(count or "0") for count in found.groups())
             if seconds < _SIXTY and (found[1] is None or minutes < _SIXTY):
                 return hours * _UNITS["h"] + minutes * _UNITS["m"] + seconds * _UNITS["s"]
-        if written.startswith("-") and _parse(written[1:], option):
+        if _NEGATIVE.match(written):
             raise _refused(option, written, "is negative")
     raise _refused(option, written, "is no duration")
 
@@ -107,6 +118,23 @@ def _number(digits: str) -> int | float:
     return float(digits) if "." in digits else int(digits)
 
 
+def _meant(written: str) -> str:
+    """Return how we write what somebody has put in other words, such as ``15 minutes``; empty if it is none."""
+    units = {word: unit for unit, words in _WORDS.items() for word in (unit, *words)}
+    written, place, spans = written.strip().lower(), 0, _ZERO
+    while found := _IN_WORDS.match(written, place):
+        if found[2] not in units:
+            return ""
+        try:
+            spans += _number(found[1]) * _UNITS[units[found[2]]]
+        except OverflowError:
+            return ""
+        place = found.end()
+    return text(spans) if spans and place == len(written) else ""
+
+
 def _refused(option: str, value: object, why: str) -> ConfigurationError:
     written = shown(value) if isinstance(value, str) else shown(repr(value))[1:-1]
-    return ConfigurationError(f"{option}={written} {why}; write for example {_EXAMPLES}")
+    message = f"{option}={written} {why}; write for example {_EXAMPLES}"
+    instead = _meant(value) if isinstance(value, str) and len(value) <= _LONGEST_TEXT else ""
+    return ConfigurationError(message, value=str(value), instead=instead)

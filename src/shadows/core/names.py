@@ -12,6 +12,7 @@ LONGEST_TASK = 200
 LONGEST_WORKER = 128
 
 _SHADOW = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_NO_LETTER = re.compile(r"[^A-Za-z0-9._-]+")
 _SHOWN = 48
 
 
@@ -28,7 +29,8 @@ def shadow_name(text: str, *, argument: str = "name") -> str:
             f"{argument}={shown(text)} cannot name a shadow; use 1 to {LONGEST_SHADOW} letters, digits, "
             "dots, underscores or hyphens ([A-Za-z0-9._-]), such as 'orders-eu'"
         )
-        raise ConfigurationError(msg)
+        instead = _NO_LETTER.sub("-", text).strip("-")[:LONGEST_SHADOW]
+        raise ConfigurationError(msg, value=text, instead=instead)
     return text
 
 

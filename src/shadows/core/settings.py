@@ -6,137 +6,44 @@ An option's name is the argument's name; its environment variable is that in cap
 
 from __future__ import annotations
 
+import difflib
 import re
 from datetime import timedelta
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 import attrs
 
 from shadows.core import names, urls
-from shadows.core.durations import duration
 from shadows.core.names import shown
+from shadows.core.readers import (
+    MEBIBYTE,
+    PATHS,
+    SHADOW_NAME,
+    SIZE,
+    SWITCH,
+    TASK,
+    URL,
+    WORKER_NAME,
+    Reader,
+    choice,
+    span,
+    whole,
+)
 from shadows.core.scheduling import HORIZON
 from shadows.errors import ConfigurationError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Mapping
 
-    type _Reader = Callable[[object, str], object]
-    """From a value and its source to what the option holds; the source begins each message."""
-
-MEBIBYTE = 1 << 20
-LARGEST_PAYLOAD = 500 * MEBIBYTE
-"""Redis takes no value above 512 MiB."""
 LOGGING_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 LOGGING_FORMATS = ("console", "plain", "json")
 LEFTOVERS = ("cancel", "warn", "keep")
 
 type Leftover = Literal["cancel", "warn", "keep"]
 
-_WORDS = {
-    "true": True,
-    "yes": True,
-    "on": True,
-    "1": True,
-    "false": False,
-    "no": False,
-    "off": False,
-    "0": False,
-}
-_WHOLE = re.compile(r"[0-9]{1,18}")
-_SIZE = re.compile(r"([0-9]{1,15}) ?(B|KiB|MiB)?")
-_SIZES = {None: 1, "B": 1, "KiB": 1 << 10, "MiB": MEBIBYTE}
-
-
-def _span(*, zero: bool = False) -> _Reader:
-    return lambda value, source: duration(value, option=source, zero=zero)
-
-
-def _whole(least: int, most: int) -> _Reader:
-    def read(value: object, source: str) -> int:
-        if isinstance(value, str) and _WHOLE.fullmatch(value.strip()):
-            number = int(value)
-        elif isinstance(value, int) and not isinstance(value, bool):
-            number = value
-        else:
-            raise _refused(source, value, f"is no whole number; use one from {least} to {most}")
-        if not least <= number <= most:
-            raise _refused(source, value, f"is out of range; use {least} to {most}")
-        return number
-
-    return read
-
-
-def _size(value: object, source: str) -> int:
-    if isinstance(value, str) and (found := _SIZE.fullmatch(value.strip())):
-        size = int(found[1]) * _SIZES[found[2]]
-    elif isinstance(value, int) and not isinstance(value, bool):
-        size = value
-    else:
-        raise _refused(source, value, "is no size; write bytes, or for example 8MiB or 512KiB")
-    if not 1 <= size <= LARGEST_PAYLOAD:
-        raise _refused(source, value, f"is out of range; use 1 to {LARGEST_PAYLOAD} bytes, for example 8MiB")
-    return size
-
-
-def _switch(value: object, source: str) -> bool:
-    if isinstance(value, bool):
-        return value
-    if isinstance(value, str) and (found := _WORDS.get(value.strip().lower())) is not None:
-        return found
-    raise _refused(source, value, "is neither true nor false; write true or false")
-
-
-def _choice(among: tuple[str, ...]) -> _Reader:
-    def read(value: object, source: str) -> str:
-        for each in among:
-            if isinstance(value, str) and value.strip().lower() == each.lower():
-                return each
-        raise _refused(source, value, f"is unknown; use {', '.join(among)}")
-
-    return read
-
-
-def _shadow_name(value: Any, source: str) -> str:
-    return names.shadow_name(value, argument=source)
-
-
-def _worker_name(value: Any, source: str) -> str:
-    return names.worker_name(value, argument=source)
-
-
-def _url(value: Any, source: str) -> str:
-    urls.parse(value, argument=source)
-    return str(value).strip()
-
-
-def _paths(value: object, source: str) -> tuple[str, ...]:
-    """From ``a.b:c,d.e:f``, or several of them, to each."""
-    if not isinstance(value, str | list | tuple):
-        raise _refused(source, value, "names no tasks; write for example myapp.tasks:tasks")
-    written = [value] if isinstance(value, str) else cast("Iterable[object]", value)
-    paths = [path for text in written for part in str(text).split(",") if (path := part.strip())]
-    for path in paths:
-        module, colon, attribute = path.partition(":")
-        if not (module and colon and attribute):
-            raise _refused(source, path, "names no tasks; write module:attribute, for example myapp.tasks:tasks")
-    return tuple(paths)
-
-
-def _task(value: object, source: str) -> object:
-    """Take a function as it is, or the path of one."""
-    if callable(value):
-        return value
-    paths = _paths(value, source)
-    if len(paths) != 1:
-        raise _refused(source, value, "names no task; write module:attribute, for example myapp.tasks:fallback")
-    return paths[0]
-
-
-def _refused(source: str, value: object, why: str) -> ConfigurationError:
-    written = shown(value) if isinstance(value, str) else shown(repr(value))[1:-1]
-    return ConfigurationError(f"{source}={written} {why}")
+_OF_KUBERNETES = re.compile(r"(?:tcp|udp|sctp)://[^/]+")
+"""What Kubernetes writes into NAME_PORT for each service NAME that a pod could use."""
 
 
 @attrs.frozen(kw_only=True)
@@ -200,57 +107,124 @@ class ProcessOptions:
     metrics_port: int | None = None
 
 
-def _variables(prefix: str, readers: Mapping[str, _Reader]) -> dict[str, tuple[str, _Reader]]:
-    return {name: (f"{prefix}{name.upper()}", reader) for name, reader in readers.items()}
+@attrs.frozen
+class Setting:
+    """One option, whoever says what it holds."""
+
+    name: str
+    """the argument"""
+    variable: str
+    """in the environment"""
+    reader: Reader
+    default: Any
+    """None: there is none, or it is made up when it is needed"""
+
+    @property
+    def example(self) -> str:
+        """Something that can be written for it: the default, if there is one."""
+        return self.written(self.default) or self.reader.example
+
+    def written(self, value: Any) -> str:
+        """Return a value as one would write it, but for passwords; None is empty."""
+        return "" if value is None else self.reader.write(value)
+
+    def read(self, value: object, source: str) -> Any:
+        """Return what somebody has said.
+
+        Raises:
+            ConfigurationError: it cannot work; the text begins with ``source``.
+            TypeError: it is of the wrong type.
+        """
+        try:
+            return self.reader.read(value, source)
+        except ConfigurationError as error:
+            error.source = source
+            error.value = error.value or urls.redacted(str(value))
+            error.instead = error.instead or ("" if error.remedy else self.example)
+            raise
 
 
-_SHADOW = _variables(
+@attrs.frozen
+class Effective:
+    """What a setting holds in the end."""
+
+    setting: Setting
+    value: Any
+    source: str = ""
+    """the argument, the option or the variable that said so; empty: nobody did"""
+
+    @property
+    def shown(self) -> str:
+        """The value as one would write it, but for passwords."""
+        return self.setting.written(self.value)
+
+
+def _settings(prefix: str, kind: type[Any], readers: Mapping[str, Reader]) -> dict[str, Setting]:
+    fields = attrs.fields_dict(kind)
+    defaults = {name: fields[name].default for name in readers}
+    return {
+        name: Setting(name, f"{prefix}{name.upper()}", reader, None if default is attrs.NOTHING else default)
+        for (name, reader), default in zip(readers.items(), defaults.values(), strict=True)
+    }
+
+
+SHADOW = _settings(
     "SHADOW_",
+    ShadowOptions,
     {
-        "name": _shadow_name,
-        "url": _url,
-        "heartbeat_interval": _span(),
-        "missed_heartbeats": _whole(1, 10_000),
-        "execution_ttl": _span(zero=True),
-        "unknown_task_ttl": _span(),
-        "dead_letter_ttl": _span(),
-        "add_deadline": _span(),
-        "max_payload": _size,
-        "max_result": _size,
-        "horizon": _span(),
-        "strict_when": _switch,
-        "enable_internal_instrumentation": _switch,
+        "name": SHADOW_NAME,
+        "url": URL,
+        "heartbeat_interval": span(),
+        "missed_heartbeats": whole(1, 10_000, 5),
+        "execution_ttl": span(zero=True),
+        "unknown_task_ttl": span(),
+        "dead_letter_ttl": span(),
+        "add_deadline": span(),
+        "max_payload": SIZE,
+        "max_result": SIZE,
+        "horizon": span(),
+        "strict_when": SWITCH,
+        "enable_internal_instrumentation": SWITCH,
     },
 )
-_WORKER = _variables(
+WORKER = _settings(
     "SHADOW_WORKER_",
+    WorkerOptions,
     {
-        "name": _worker_name,
-        "concurrency": _whole(1, 10_000),
-        "redelivery_timeout": _span(),
-        "reconnection_delay": _span(),
-        "minimum_check_interval": _span(),
-        "scheduling_resolution": _span(),
-        "schedule_automatic_tasks": _switch,
-        "max_deliveries": _whole(1, 1_000_000),
-        "drain_timeout": _span(),
-        "dependency_timeout": _span(),
-        "fallback_task": _task,
-        "task_processes": _whole(1, 10_000),
-        "leftover_tasks": _choice(LEFTOVERS),
-        "enable_internal_instrumentation": _switch,
+        "name": WORKER_NAME,
+        "concurrency": whole(1, 10_000, 10),
+        "redelivery_timeout": span(),
+        "reconnection_delay": span(),
+        "minimum_check_interval": span(),
+        "scheduling_resolution": span(),
+        "schedule_automatic_tasks": SWITCH,
+        "max_deliveries": whole(1, 1_000_000, 5),
+        "drain_timeout": span(),
+        "dependency_timeout": span(),
+        "fallback_task": TASK,
+        "task_processes": whole(1, 10_000, 4),
+        "leftover_tasks": choice(*LEFTOVERS),
+        "enable_internal_instrumentation": SWITCH,
     },
 )
-_PROCESS = {
-    **_variables(
+PROCESS = {
+    **_settings(
         "SHADOW_",
+        ProcessOptions,
         {
-            "tasks": _paths,
-            "logging_level": _choice(LOGGING_LEVELS),
-            "logging_format": _choice(LOGGING_FORMATS),
+            "tasks": PATHS,
+            "logging_level": choice(*LOGGING_LEVELS),
+            "logging_format": choice(*LOGGING_FORMATS),
         },
     ),
-    **_variables("SHADOW_WORKER_", {"healthcheck_port": _whole(0, 65_535), "metrics_port": _whole(0, 65_535)}),
+    **_settings(
+        "SHADOW_WORKER_",
+        ProcessOptions,
+        {
+            "healthcheck_port": whole(0, 65_535, 8080),
+            "metrics_port": whole(0, 65_535, 9090),
+        },
+    ),
 }
 
 
@@ -263,7 +237,7 @@ def shadow_options(
         ConfigurationError: a value cannot work; the text names its source, such as ``SHADOW_URL`` or ``url``.
         TypeError: an argument is of the wrong type, or there is no such option.
     """
-    return ShadowOptions(**_read(_SHADOW, explicit, environment, called))
+    return ShadowOptions(**_said(effective(SHADOW, explicit, environment, called=called)))
 
 
 def worker_options(
@@ -279,7 +253,7 @@ def worker_options(
         ConfigurationError: a value cannot work; the text names its source.
         TypeError: an argument is of the wrong type, or there is no such option.
     """
-    found = _read(_WORKER, explicit, environment, called)
+    found = _said(effective(WORKER, explicit, environment, called=called))
     if "name" not in found:
         found["name"] = names.worker_name(default_name)
     return WorkerOptions(**found)
@@ -294,23 +268,66 @@ def process_options(
         ConfigurationError: a value cannot work; the text names its source.
         TypeError: there is no such option.
     """
-    return ProcessOptions(**_read(_PROCESS, explicit, environment, called))
+    return ProcessOptions(**_said(effective(PROCESS, explicit, environment, called=called)))
 
 
-def _read(
-    options: Mapping[str, tuple[str, _Reader]],
+def effective(
+    settings: Mapping[str, Setting],
     explicit: Mapping[str, object],
     environment: Mapping[str, str],
-    called: Callable[[str], str],
-) -> dict[str, Any]:
-    """Return what somebody said about the options, by name."""
-    unknown = sorted(explicit.keys() - options.keys())
+    *,
+    called: Callable[[str], str] = str,
+) -> list[Effective]:
+    """Return what each of these settings holds, and who said so.
+
+    Raises:
+        ConfigurationError: a value cannot work; the text names its source.
+        TypeError: an argument is of the wrong type, or there is no such option.
+    """
+    unknown = sorted(explicit.keys() - settings.keys())
     if unknown:
-        raise TypeError(f"there is no option {unknown[0]!r}; there are {', '.join(options)}")
-    found: dict[str, Any] = {}
-    for name, (variable, read) in options.items():
+        raise TypeError(f"there is no option {unknown[0]!r}; there are {', '.join(settings)}")
+    found: list[Effective] = []
+    for name, setting in settings.items():
         if (value := explicit.get(name)) is not None:
-            found[name] = read(value, called(name))
-        elif text := environment.get(variable):
-            found[name] = read(text, variable)
+            source = called(name)
+            found.append(Effective(setting, setting.read(value, source), source))
+        elif text := environment.get(setting.variable):
+            _refuse_what_kubernetes_wrote(setting.variable, text)
+            found.append(Effective(setting, setting.read(text, setting.variable), setting.variable))
+        else:
+            found.append(Effective(setting, setting.default))
     return found
+
+
+def misspelt(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables that nothing reads but that are nearly called like one, with what that one is called."""
+    known = [setting.variable for part in (WORKER, PROCESS, SHADOW) for setting in part.values()]
+    bare = {_bare(variable): variable for variable in known}
+    found: dict[str, str] = {}
+    for variable in sorted(environment.keys() - set(known)):
+        if not variable.startswith("SHADOW_"):
+            continue
+        if near := difflib.get_close_matches(variable, known, n=1, cutoff=0.9):
+            found[variable] = near[0]
+        elif near := difflib.get_close_matches(_bare(variable), bare, n=1, cutoff=0.9):
+            found[variable] = bare[near[0]]
+    return found
+
+
+def _bare(variable: str) -> str:
+    return variable.removeprefix("SHADOW_").removeprefix("WORKER_")
+
+
+def _said(found: list[Effective]) -> dict[str, Any]:
+    return {each.setting.name: each.value for each in found if each.source}
+
+
+def _refuse_what_kubernetes_wrote(variable: str, text: str) -> None:
+    if not (variable.endswith("_PORT") and _OF_KUBERNETES.fullmatch(text)):
+        return
+    service = variable.removesuffix("_PORT").lower().replace("_", "-")
+    raise ConfigurationError(
+        f"{variable}={shown(text)} was set by Kubernetes, which does so for each service; one is called {service!r}",
+        remedy="enableServiceLinks: false, into the spec of the pod; or call the service something else",
+    )

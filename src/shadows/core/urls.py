@@ -45,6 +45,7 @@ _SECRET = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 _NUMBER = re.compile(r"[0-9]{1,5}")
+_HOST = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?(?:/[0-9]{1,5})?")
 
 
 @attrs.frozen
@@ -83,8 +84,8 @@ def parse(url: str, *, argument: str = "url") -> Url:
     scheme, separator, rest = url.partition("://")
     scheme = scheme.lower()
     if not separator:
-        raise ConfigurationError(f"{where} has no scheme; write for example {_EXAMPLES}")
-    _check_scheme(scheme, where)
+        raise ConfigurationError(f"{where} has no scheme; write for example {_EXAMPLES}", instead=_with_scheme(url))
+    _check_scheme(scheme, where, rest)
     if KINDS[scheme] == "memory":
         return Url(url, scheme, "memory", "", rest, redacted(url))
     split = _split(url, where)
@@ -119,24 +120,31 @@ def redacted(url: str) -> str:
     return f"{scheme}{separator}{credentials}{at}{place}{_SECRET.sub(r'\1***', back)}"
 
 
-def _check_scheme(scheme: str, where: str) -> None:
+def _with_scheme(text: str) -> str:
+    return f"redis://{text}" if _HOST.fullmatch(text) else ""
+
+
+def _check_scheme(scheme: str, where: str, rest: str) -> None:
     if scheme not in KINDS:
         near = difflib.get_close_matches(scheme, KINDS, n=1)
         hint = f"did you mean {near[0]}://?" if near else f"write for example {_EXAMPLES}"
-        raise ConfigurationError(f"{where} has a scheme that does not exist; {hint}")
+        instead = redacted(f"{near[0]}://{rest}") if near else ""
+        raise ConfigurationError(f"{where} has a scheme that does not exist; {hint}", instead=instead)
     if scheme not in SERVED:
         raise ConfigurationError(f"{where}: {scheme}:// comes in a later version; now there are {_listed(SERVED)}")
 
 
 def _split(url: str, where: str) -> SplitResult:
     if any(character.isspace() or not character.isprintable() for character in url):
-        raise ConfigurationError(f"{where} holds white space or control characters; percent-encode them")
+        said = f"{where} holds white space or control characters; percent-encode them"
+        raise ConfigurationError(said, remedy="%20 for a space")
     try:
         split = urlsplit(url)
     except ValueError:
         raise ConfigurationError(f"{where}: its host makes no sense; write for example {_EXAMPLES}") from None
     if split.fragment or "@" in split.path:
-        raise ConfigurationError(f"{where}: percent-encode '#', '/' and '?' in a user name or a password")
+        said = f"{where}: percent-encode '#', '/' and '?' in a user name or a password"
+        raise ConfigurationError(said, remedy="%23 for #, %2F for /, %3F for ?, %40 for @ in a user name or a password")
     return split
 
 
@@ -145,13 +153,19 @@ def _check_server(scheme: str, split: SplitResult, where: str) -> None:
         if split.path in ("", "/"):
             raise ConfigurationError(f"{where} names no socket; write for example unix:///run/redis.sock?db=0")
         return
-    if "," in split.netloc.rpartition("@")[2]:
-        raise ConfigurationError(f"{where} names several hosts; that takes {scheme}+cluster:// or {scheme}+sentinel://")
+    credentials, at, hosts = split.netloc.rpartition("@")
+    if "," in hosts:
+        said = f"{where} names several hosts; that takes {scheme}+cluster:// or {scheme}+sentinel://"
+        one = split._replace(netloc=f"{credentials}{at}{hosts.partition(',')[0]}").geturl()
+        raise ConfigurationError(said, instead=redacted(one))
     if not _has_sensible_port(split):
-        raise ConfigurationError(f"{where}: its port is no number from 1 to 65535; write for example {_EXAMPLES}")
+        said = f"{where}: its port is no number from 1 to 65535; write for example {_EXAMPLES}"
+        other = split._replace(netloc=f"{credentials}{at}{hosts.rpartition(':')[0]}:6379").geturl()
+        raise ConfigurationError(said, instead=redacted(other))
     database = split.path.strip("/")
     if database and not _NUMBER.fullmatch(database):
-        raise ConfigurationError(f"{where}: its database is no number; write for example {scheme}://localhost:6379/0")
+        said = f"{where}: its database is no number; write for example {scheme}://localhost:6379/0"
+        raise ConfigurationError(said, instead=redacted(split._replace(path="/0").geturl()))
 
 
 def _has_sensible_port(split: SplitResult) -> bool:
