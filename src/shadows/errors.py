@@ -44,10 +44,11 @@ class ConfigurationError(ShadowsError, ValueError):
     - ``remedy``: what else there is to do, where no other value helps
     """
 
-    source: str = ""
-
-    def __init__(self, message: str = "", *, value: str = "", instead: str = "", remedy: str = "") -> None:
+    def __init__(
+        self, message: str = "", *, source: str = "", value: str = "", instead: str = "", remedy: str = ""
+    ) -> None:
         super().__init__(message)
+        self.source = source
         self.value = value
         self.instead = instead
         self.remedy = remedy

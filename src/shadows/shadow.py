@@ -16,7 +16,8 @@ from shadows.core.names import task_key
 from shadows.core.scheduling import instant, milliseconds
 from shadows.core.settings import shadow_options
 from shadows.core.strikes import Comparison, Conditions, Strike
-from shadows.dependencies.registry import Registry, collection
+from shadows.dependencies.collection import collection
+from shadows.dependencies.registry import Registry
 from shadows.execution import Execution, TaskCall
 from shadows.opened import Opened
 from shadows.ports.broker import Cancellation, OnLive
@@ -144,7 +145,8 @@ class Shadow:
         self._registry.register(function, names, process=process)
 
     def register_collection(self, path: str) -> None:
-        """Register the functions of ``"module:attribute"``: an iterable of functions, or one.
+        """Register the functions of ``"module:attribute"``, an iterable of functions or one, or of ``"module"``: its
+        ``tasks``, else every public function that is defined in it.
 
         Raises:
             ConfigurationError: there is no such thing, or it holds something else.

@@ -159,7 +159,7 @@ def test_a_command_line_that_makes_no_sense_ends_with_2(shadows: Run, words: lis
         (["worker", "--redelivery-timeout", "5parsecs"], ["--redelivery-timeout='5parsecs'", "1h30m"]),
         (["worker", "--drain-timeout=-1s"], ["--drain-timeout='-1s'", "negative"]),
         (["worker", "--logging-format", "xml"], ["--logging-format='xml'", "json"]),
-        (["worker", "--tasks", "shop"], ["--tasks='shop'", "module:attribute"]),
+        (["worker", "--tasks", "a shop"], ["--tasks='a shop'", "module:attribute"]),
         (["snapshot", "--shadows", "a:b"], ["--shadows='a:b'"]),
         (["clear", "--url", "htp://x"], ["--url='htp://x'", "redis://"]),
         (["demo", "--url", "redis:/x"], ["--url='redis:/x'"]),
@@ -225,6 +225,27 @@ def test_a_task_module_that_does_not_import_is_told_with_its_line(
     assert "Traceback" not in found.err
     assert len(found.err.splitlines()) <= 8
     assert "Traceback" in shadows("worker", "--url", "memory://x", "--tasks", "broken:tasks", "--debug").err
+
+
+@pytest.mark.parametrize(
+    ("words", "known"),
+    [
+        (["--tasks", "shop"], 3),
+        (["--tasks", "shop:only_double"], 1),
+        (["--tasks", "shop:only_double,shop:fail"], 2),
+        (["--tasks", "shop:only_double", "--tasks", "shop:fail", "--tasks", "shop:note"], 3),
+        (["--tasks", "corner.store"], 1),
+    ],
+)
+def test_tasks_are_named_by_module_or_attribute_once_or_more(
+    shadows: Run, folder: Path, words: list[str], known: int
+) -> None:
+    """Repeated or separated by commas; what lies in the working directory is found."""
+    (folder / "corner").mkdir()
+    (folder / "corner" / "store.py").write_text("async def open_up(): ...\n")
+    said = shadows("worker", "--url", "memory://named", "--until-finished", *words)
+    assert said.code == 0
+    assert f"knows {known} task" in said.err
 
 
 @pytest.mark.parametrize("sign", ["SIGTERM", "SIGINT"])

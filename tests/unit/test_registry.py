@@ -3,18 +3,17 @@ from __future__ import annotations
 import functools
 import gc
 import pickle
-import sys
 import threading
 import types
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from shadows.dependencies.marker import Marker
 from shadows.dependencies.process import StaysBehind, in_process
-from shadows.dependencies.registry import Registry, collection, own_name
+from shadows.dependencies.registry import Registry, own_name
 from shadows.dependencies.retry import Retry
 from shadows.errors import ConfigurationError, UnknownTask
 
@@ -50,15 +49,6 @@ class Unhashable:
 @pytest.fixture
 def registry() -> Registry:
     return Registry()
-
-
-@pytest.fixture
-def module(monkeypatch: pytest.MonkeyPatch) -> types.ModuleType:
-    """Give a module that can be imported as ``shop.tasks``."""
-    monkeypatch.setitem(sys.modules, "shop", types.ModuleType("shop"))
-    found = types.ModuleType("shop.tasks")
-    monkeypatch.setitem(sys.modules, "shop.tasks", found)
-    return found
 
 
 # Registering
@@ -194,75 +184,6 @@ def test_a_name_that_nobody_registered_is_an_error_with_near_matches(registry: R
         registry.named("send_mial")
     with pytest.raises(KeyError, match=r"'zzz' here; register it first: shadows.register\(function\)"):
         registry.named("zzz")
-
-
-# Collections
-
-
-def test_a_collection_is_an_iterable_of_functions_or_one(module: types.ModuleType) -> None:
-    """A list, a tuple, a set, one function, or what can be gone through but once."""
-
-    def one_by_one() -> Iterator[Callable[..., Any]]:
-        yield send_mail
-        yield send_letter
-
-    vars(module).update(
-        several=[send_mail, send_letter], frozen=(send_mail,), one=send_letter, lazy=one_by_one(), none=[]
-    )
-    assert collection("shop.tasks:several") == [send_mail, send_letter]
-    assert collection("shop.tasks:frozen") == [send_mail]
-    assert collection("shop.tasks:one") == [send_letter]
-    assert collection("shop.tasks:lazy") == [send_mail, send_letter]
-    assert collection("shop.tasks:none") == []
-
-
-@pytest.mark.parametrize("path", ["", "shop", "shop:", ":tasks", ":", ".tasks:tasks", "..:tasks"])
-def test_a_path_reads_module_and_attribute(path: str) -> None:
-    """A relative one means nothing on a command line."""
-    with pytest.raises(ConfigurationError, match=r"must read module:attribute, such as myapp\.tasks:tasks"):
-        collection(path)
-
-
-@pytest.mark.parametrize(
-    ("path", "missing"),
-    [("nowhere:tasks", "nowhere"), ("nowhere.at.all:tasks", "nowhere"), ("shadows.nowhere:tasks", "shadows.nowhere")],
-)
-def test_a_module_that_is_not_there_is_a_mistake_of_the_user(path: str, missing: str) -> None:
-    """The usual reason is a PYTHONPATH."""
-    with pytest.raises(ConfigurationError, match=f"there is no module '{missing}'; is its folder on PYTHONPATH"):
-        collection(path)
-
-
-@pytest.mark.parametrize("body", ["import nowhere_else", "raise ModuleNotFoundError('who knows')", "import shopping_2"])
-def test_a_module_that_lacks_another_one_fails_as_it_does(
-    tmp_path: Any, monkeypatch: pytest.MonkeyPatch, body: str
-) -> None:
-    """Its own traceback says more than we could."""
-    (tmp_path / "shopping.py").write_text(body)
-    monkeypatch.syspath_prepend(tmp_path)
-    with pytest.raises(ModuleNotFoundError, match=r"nowhere_else|who knows|shopping_2"):
-        collection("shopping:tasks")
-
-
-def test_an_attribute_that_is_not_there_is_named_with_near_matches(module: types.ModuleType) -> None:
-    """The usual mistake is a typing error."""
-    vars(module).update(tasks=[])
-    with pytest.raises(ConfigurationError, match="has no 'task'; did you mean tasks"):
-        collection("shop.tasks:task")
-    with pytest.raises(ConfigurationError, match="has no 'zzz'; define it there: a list of task functions"):
-        collection("shop.tasks:zzz")
-
-
-@pytest.mark.parametrize(
-    "wrong", [5, None, "send_mail", b"send_mail", ["send_mail"], [send_mail, None], {"a": send_mail}]
-)
-def test_a_collection_of_something_else_is_refused(module: types.ModuleType, wrong: object) -> None:
-    """The text names what it is."""
-    vars(module).update(tasks=wrong)
-    with pytest.raises(
-        ConfigurationError, match=f"a function or an iterable of functions, not a {type(wrong).__name__}"
-    ):
-        collection("shop.tasks:tasks")
 
 
 # In a process of their own

@@ -143,7 +143,7 @@ def test_what_an_argument_overrides_is_not_even_read() -> None:
         ("leftover_tasks", "kill", "SHADOW_WORKER_LEFTOVER_TASKS='kill' is unknown; use cancel, warn, keep"),
         ("drain_timeout", "0", "SHADOW_WORKER_DRAIN_TIMEOUT='0' is zero"),
         ("fallback_task", "a:b,c:d", "SHADOW_WORKER_FALLBACK_TASK='a:b,c:d' names no task"),
-        ("fallback_task", "fallback", "SHADOW_WORKER_FALLBACK_TASK='fallback' names no tasks"),
+        ("fallback_task", "fallback", "SHADOW_WORKER_FALLBACK_TASK='fallback' names no task; write module:attribute"),
         ("schedule_automatic_tasks", "perhaps", "='perhaps' is neither true nor false; write true or false"),
         ("schedule_automatic_tasks", 1, "schedule_automatic_tasks=1 is neither true nor false"),
         ("name", "a\0", "SHADOW_WORKER_NAME='a\\x00' holds characters that do not print"),
@@ -182,7 +182,8 @@ def test_the_same_holds_for_a_shadow(option: str, value: Any, reason: str) -> No
         ({"healthcheck_port": 99_999}, "healthcheck_port=99999 is out of range; use 0 to 65535"),
         ({"logging_level": "loud"}, "logging_level='loud' is unknown; use DEBUG, INFO"),
         ({"logging_format": 7}, "logging_format=7 is unknown; use console, plain, json"),
-        ({"tasks": "myapp.tasks"}, "tasks='myapp.tasks' names no tasks; write module:attribute"),
+        ({"tasks": "my app"}, "tasks='my app' names no tasks; write module or module:attribute"),
+        ({"tasks": "myapp/tasks.py"}, "tasks='myapp/tasks.py' is a file; write the module: myapp.tasks"),
         ({"tasks": ["a:b", ":c"]}, "tasks=':c' names no tasks"),
         ({"tasks": 7}, "tasks=7 names no tasks"),
     ],
@@ -195,7 +196,7 @@ def test_the_same_holds_for_a_process(explicit: dict[str, object], reason: str) 
 
 def test_collections_of_tasks_may_be_given_one_by_one_or_together() -> None:
     """``--tasks`` is repeatable, and each may hold several."""
-    assert process_options({"tasks": ["a:b", "c:d,e.f:g", ""]}, {}).tasks == ("a:b", "c:d", "e.f:g")
+    assert process_options({"tasks": ["a:b", "c,e.f:g", ""]}, {}).tasks == ("a:b", "c", "e.f:g")
 
 
 def test_an_option_that_does_not_exist_is_refused() -> None:

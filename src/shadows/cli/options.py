@@ -39,8 +39,8 @@ Tasks = Annotated[
         name="--tasks",
         metavar="PATH",
         negative=(),
-        help="the tasks, as module:attribute, a list of functions or one; "
-        "repeat it, or separate by commas (SHADOW_TASKS)",
+        help="the tasks: module:attribute, which is a list of functions or one, or module, which is its `tasks`, else "
+        "all its public functions; repeat it, or separate by commas (SHADOW_TASKS)",
     ),
 ]
 AsJson = Annotated[

@@ -11,7 +11,7 @@ from typing import Any, cast
 
 import attrs
 
-from shadows.core import durations, names, urls
+from shadows.core import durations, names, paths, urls
 from shadows.core.names import shown
 from shadows.errors import ConfigurationError
 
@@ -124,22 +124,20 @@ def _paths(value: object, source: str) -> tuple[str, ...]:
     if not isinstance(value, str | list | tuple):
         raise _refused(source, value, "names no tasks; write for example myapp.tasks:tasks")
     written = [value] if isinstance(value, str) else cast("Iterable[object]", value)
-    paths = [path for text in written for part in str(text).split(",") if (path := part.strip())]
-    for path in paths:
-        module, colon, attribute = path.partition(":")
-        if not (module and colon and attribute):
-            raise _refused(source, path, "names no tasks; write module:attribute, for example myapp.tasks:tasks")
-    return tuple(paths)
+    found = [path for text in written for part in str(text).split(",") if (path := part.strip())]
+    for path in found:
+        paths.parse(path, argument=source)
+    return tuple(found)
 
 
 def _task(value: object, source: str) -> object:
     """Take a function as it is, or the path of one."""
     if callable(value):
         return value
-    paths = _paths(value, source)
-    if len(paths) != 1:
+    found = _paths(value, source)
+    if len(found) != 1 or ":" not in found[0]:
         raise _refused(source, value, "names no task; write module:attribute, for example myapp.tasks:fallback")
-    return paths[0]
+    return found[0]
 
 
 def _path_of(task: object) -> str:
@@ -158,5 +156,5 @@ WORKER_NAME = Reader(lambda value, source: names.worker_name(value, argument=sou
 URL = Reader(_url, "redis://localhost:6379/0", urls.redacted)
 SIZE = Reader(_size, "8MiB", _in_units)
 SWITCH = Reader(_switch, "true", lambda value: "true" if value else "false")
-PATHS = Reader(_paths, "myapp.tasks:tasks", ",".join)
+PATHS = Reader(_paths, paths.EXAMPLE, ",".join)
 TASK = Reader(_task, "myapp.tasks:fallback", _path_of)

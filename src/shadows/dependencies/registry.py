@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-from importlib import import_module
 from typing import TYPE_CHECKING, Any, Self
 
 import attrs
@@ -106,7 +105,7 @@ class Registry:
             f"two tasks would be named {name!r}: {'.'.join(_place(other.function))} and {'.'.join(_place(function))}; "
             f"register one of them under another name: shadows.register(function, names=[...])"
         )
-        raise ConfigurationError(msg)
+        raise ConfigurationError(msg, remedy=f"shadows.register({name}, names=[...]), in your module")
 
     def _forget_its_bearer(self, name: str) -> None:
         """Let go of the function that was called so.  A bound method is a new object each time it is looked
@@ -140,39 +139,3 @@ def _chosen(names: Iterable[str]) -> list[str]:
 
 def _place(function: Callable[..., Any]) -> tuple[str, str]:
     return getattr(function, "__module__", "?") or "?", getattr(function, "__qualname__", "") or repr(function)
-
-
-def collection(path: str, *, option: str = "tasks") -> list[Callable[..., Any]]:
-    """Return the functions that ``module:attribute`` names: an iterable of functions, or one function.
-
-    Raises:
-        ConfigurationError: there is no such module or attribute, or it holds something else.
-    """
-    module_name, colon, attribute = path.partition(":")
-    if not (module_name and colon and attribute) or module_name.startswith("."):
-        msg = f"{option}={path!r} must read module:attribute, such as myapp.tasks:tasks"
-        raise ConfigurationError(msg)
-    try:
-        module = import_module(module_name)
-    except ModuleNotFoundError as missing:
-        if missing.name is None or not f"{module_name}.".startswith(f"{missing.name}."):
-            raise
-        msg = f"{option}={path!r}: there is no module {missing.name!r}; is its folder on PYTHONPATH?"
-        raise ConfigurationError(msg) from missing
-    if not hasattr(module, attribute):
-        near = difflib.get_close_matches(attribute, vars(module), n=3)
-        hint = f"did you mean {', '.join(near)}?" if near else "define it there: a list of task functions"
-        msg = f"{option}={path!r}: the module {module_name!r} has no {attribute!r}; {hint}"
-        raise ConfigurationError(msg)
-    found = getattr(module, attribute)
-    if callable(found):
-        return [found]
-    functions = list(found) if _is_iterable(found) else [found]  # at once: an iterator gives them but once
-    if not all(callable(each) for each in functions):
-        msg = f"{option}={path!r} must be a function or an iterable of functions, not a {type(found).__name__}"
-        raise ConfigurationError(msg)
-    return functions
-
-
-def _is_iterable(value: object) -> bool:
-    return hasattr(value, "__iter__") and not isinstance(value, str | bytes)

@@ -9,9 +9,10 @@ import attrs
 
 from shadows.core.names import shown
 from shadows.dependencies.arrange import check_singles
+from shadows.dependencies.collection import collection
 from shadows.dependencies.marker import Marker
 from shadows.dependencies.plan import Plan, plan
-from shadows.dependencies.registry import Registry, collection
+from shadows.dependencies.registry import Registry
 from shadows.dependencies.signature import Declared
 from shadows.errors import ConfigurationError
 
@@ -60,7 +61,10 @@ def fallback(registry: Registry, function: Callable[..., Any] | str | None) -> P
     if isinstance(function, str):
         found = collection(function, option="fallback_task")
         if len(found) != 1:
-            raise ConfigurationError(f"fallback_task={shown(function)} names {len(found)} functions; name one")
+            module, _, _ = function.partition(":")
+            why = f"fallback_task={shown(function)} names {len(found)} functions; name one"
+            one = f"{module}:{getattr(found[0], '__name__', 'NAME')}" if found else ""
+            raise ConfigurationError(why, source="fallback_task", value=function, instead=one)
         function = found[0]
     return plan(function, registry.overrides)
 
