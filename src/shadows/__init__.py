@@ -136,7 +136,7 @@ __all__ = [  # noqa: RUF022 - grouped as a newcomer meets them
     "__version__",
 ]
 
-if not TYPE_CHECKING:  # to a type checker, a module that has a `__getattr__` has every name
+if not TYPE_CHECKING:  # pragma: no branch - to a type checker, a module with a `__getattr__` has every name
     _HOMES = {
         name: home
         for home, names in {

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import difflib
-import shlex
+import os
 import signal
 import sys
 import traceback
@@ -11,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from shadows.cli.commands import COMMANDS, group
+from shadows.cli.commands import COMMANDS
+from shadows.cli.corrections import exported, meant_server, replaced, said_by, typed
 from shadows.cli.exits import Code, forced_by
 from shadows.cli.printing import printable
 from shadows.errors import (
@@ -65,7 +65,11 @@ class LoopEndedError(Exception):
 
 
 class UsageError(Exception):
-    """There is no such command or option, or it lacks its value."""
+    """There is no such command or option, or it lacks its value; ``remedy`` is what to type, if anybody can tell."""
+
+    def __init__(self, what: str, remedy: str = "") -> None:
+        super().__init__(what)
+        self.remedy = remedy
 
 
 class CommandError(Exception):
@@ -89,7 +93,7 @@ def complain(error: BaseException, words: Sequence[str], *, debug: bool) -> int:
 
 def about(error: BaseException, words: Sequence[str]) -> Complaint:
     """Return what there is to say."""
-    again = f"shadows {shlex.join(words)} --debug"
+    again = f"{typed(words)} --debug"
     match error:
         case BaseExceptionGroup():  # of a task group; the others are its consequences
             return about(error.exceptions[0], words)
@@ -98,15 +102,16 @@ def about(error: BaseException, words: Sequence[str]) -> Complaint:
         case CommandError():
             return error.complaint
         case UsageError():
-            return Complaint(Code.USAGE, str(error), remedy=_usage(words))
+            return Complaint(Code.USAGE, str(error), remedy=error.remedy or f"{_usage(words)} --help")
         case TasksNotLoadedError():
             cause, remedy = error.__cause__ or error, f"{again} (shows the traceback)"
             return Complaint(Code.CONFIGURATION, str(error), _place(cause), _described(cause), remedy)
         case ConfigurationError():
-            return Complaint(Code.CONFIGURATION, str(error), remedy=f"shadows {words[0]} --help")
+            return _of_configuration(error, words)
         case BrokerError():
             code, what, remedy = next(said for kind, said in _OF_BROKERS.items() if isinstance(error, kind))
-            return Complaint(code, what, cause=str(error), remedy=remedy.format(command=words[0], again=again))
+            remedy = meant_server(str(error), words, os.environ) or remedy.format(command=_usage(words), again=again)
+            return Complaint(code, what, cause=str(error), remedy=remedy)
         case OutOfMemory():
             remedy = "shadows worker --help; a task marked in_process has its memory to itself"
             return Complaint(Code.INTERNAL, str(error), remedy=remedy)
@@ -122,12 +127,12 @@ _OF_BROKERS: Mapping[type[BrokerError], tuple[Code, str, str]] = {
     NotAllowed: (
         Code.NOT_ALLOWED,
         "the server refuses us",
-        "shadows {command} --url redis://USER:PASSWORD@HOST:6379/0, or set SHADOW_URL",
+        "{command} --url redis://USER:PASSWORD@HOST:PORT/0, or set SHADOW_URL",
     ),
     UnsupportedServer: (
         Code.CONFIGURATION,
         "the server cannot be used",
-        "shadows {command} --url redis://HOST:PORT/0 with another server, or set SHADOW_URL",
+        "{command} --url redis://HOST:PORT/0 with another server, or set SHADOW_URL",
     ),
     BrokerFull: (Code.FAILED, "the server is full", "redis-cli INFO memory, on the server; then the same again"),
     BrokenKey: (
@@ -138,7 +143,7 @@ _OF_BROKERS: Mapping[type[BrokerError], tuple[Code, str, str]] = {
     BrokerUnavailable: (
         Code.UNREACHABLE,
         "the server cannot be reached",
-        "shadows {command} --url redis://HOST:PORT/0, or set SHADOW_URL; shadows demo needs no server",
+        "{command} --url redis://HOST:PORT/0, or set SHADOW_URL; shadows demo needs no server",
     ),
     OutcomeUnknown: (
         Code.UNREACHABLE,
@@ -150,16 +155,25 @@ _OF_BROKERS: Mapping[type[BrokerError], tuple[Code, str, str]] = {
 """For each kind, the first that fits: the exit code, what is said, and what to type."""
 
 
+def _of_configuration(error: ConfigurationError, words: Sequence[str]) -> Complaint:
+    """Say it in the words of the user, who may know the argument by the name of its option or its variable."""
+    source, what = said_by(error.source, words, os.environ), str(error)
+    if error.source and what.startswith(f"{error.source}="):
+        what = source + what.removeprefix(error.source)
+    if error.remedy:
+        remedy = error.remedy
+    elif source.startswith("--") and error.instead:
+        remedy = replaced(words, source, error.value, error.instead)
+    elif source in os.environ and error.instead:
+        remedy = exported(source, os.environ[source], error.value, error.instead)
+    else:
+        remedy = f"{_usage(words)} --help"
+    return Complaint(Code.CONFIGURATION, what, remedy=remedy)
+
+
 def _usage(words: Sequence[str]) -> str:
-    name = next((name for length in (2, 1) if (name := " ".join(words[:length])) in COMMANDS), None)
-    if name is not None:
-        return f"shadows {name} --help"
-    near = difflib.get_close_matches(" ".join(words[:2]), COMMANDS, n=1) or difflib.get_close_matches(
-        words[0], COMMANDS, n=1
-    )
-    if near:
-        return f"shadows {near[0]}"
-    return f"shadows {words[0]} --help" if group(words[0]) else "shadows --help"
+    """Return the command of a command line, as it is typed."""
+    return next((f"shadows {name}" for length in (2, 1) if (name := " ".join(words[:length])) in COMMANDS), "shadows")
 
 
 def _described(error: BaseException) -> str:

@@ -80,6 +80,8 @@ def _refusal(error: foreign.RedisError, text: str, where: str) -> Exception | No
         return BrokerUnavailable(f"{where}: {text or type(error).__name__}")
     if isinstance(error, _LATER_TOO) or any(word in text for word in _LATER):
         return BrokerUnavailable(f"{where}: {text}")
+    if "DB index is out of range" in text:
+        return UnsupportedServer(f"{where} has no such database: {text}")
     if isinstance(error, foreign.ResponseError):
         return BrokerError(f"{where} answered: {text}")
     return None
