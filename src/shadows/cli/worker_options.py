@@ -105,9 +105,11 @@ class WorkerSays:
         ),
     ] = None
     logging_level: Annotated[
-        str | None, _process("logging_level", "LEVEL", "DEBUG, INFO, WARNING, ERROR or CRITICAL")
+        str | None, _process("logging_level", "LEVEL", "what is logged: DEBUG, INFO, WARNING, ERROR or CRITICAL")
     ] = None
-    logging_format: Annotated[str | None, _process("logging_format", "FORMAT", "console, plain or json")] = None
+    logging_format: Annotated[
+        str | None, _process("logging_format", "FORMAT", "how logs look: console, plain or json")
+    ] = None
 
     def of_worker(self) -> dict[str, Any]:
         """Return what was said of the worker itself, by setting."""

@@ -48,6 +48,8 @@ class Reader:
     """a value that can be written where there is no default to show"""
     write: Callable[[Any], str] = str
     """back to what would be written, but for passwords"""
+    among: tuple[str, ...] = ()
+    """all that can be written, if those are a few words"""
 
 
 def span(*, zero: bool = False) -> Reader:
@@ -84,7 +86,7 @@ def choice(*among: str) -> Reader:
         instead = words[near[0]] if near else ""
         raise _refused(source, value, f"is unknown; use {', '.join(among)}", instead=instead)
 
-    return Reader(read, among[0])
+    return Reader(read, among[0], among=among)
 
 
 def _size(value: object, source: str) -> int:
