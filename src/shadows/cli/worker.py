@@ -27,6 +27,14 @@ def worker(
         bool,
         Parameter(negative=(), show_default=False, help="end when nothing is left to run, instead of waiting for more"),
     ] = False,
+    reload: Annotated[
+        bool,
+        Parameter(
+            negative=(),
+            show_default=False,
+            help="for development: start anew when a Python file of the working directory, or of the tasks, changes",
+        ),
+    ] = False,
 ) -> int:
     """Run the calls of a shadow, until the first SIGTERM or Ctrl-C.
 
@@ -34,6 +42,10 @@ def worker(
     """
     around, options = said.process(tasks), said.worker()
     shadow = shadow_of(shadows, url)
+    if reload:
+        from shadows.cli.reload import Supervisor, command, sources_of  # noqa: PLC0415 - only where it is wanted
+
+        return Supervisor(command(), sources_of(around.tasks)).run()
     from shadows.cli import logs, process  # noqa: PLC0415 - structlog and the engine are slow to import, help needs none
     from shadows.worker import Worker  # noqa: PLC0415 - likewise
 
