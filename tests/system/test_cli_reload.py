@@ -201,7 +201,7 @@ if not pathlib.Path({str(tmp_path / "second")!r}).exists():
     os.kill(os.getpid(), signal.SIGKILL)
 """
     supervisor = running(killed)
-    supervisor.sources = Scripted(*[lambda: ["a.py"] if supervisor._waiting else []] * 1000)
+    supervisor.sources = Scripted(*[lambda: ["a.py"] if supervisor._child is None else []] * 1000)
     assert supervisor.run() == 0
     assert "the worker has ended with 137" in capfd.readouterr().err
 

@@ -34,10 +34,6 @@ type Stamps = dict[str, tuple[int, int]]
 """When each file was changed last, in nanoseconds, and its size."""
 
 
-class StoppedError(BaseException):
-    """A signal came while no child was there to hear it."""
-
-
 @attrs.define
 class Sources:
     """The Python files of a few folders, and how they were when we looked last."""
@@ -109,28 +105,18 @@ class Supervisor:
     sources: Sources
     _child: subprocess.Popen[bytes] | None = attrs.field(default=None, init=False)
     _stopping: bool = attrs.field(default=False, init=False)
-    _waiting: bool = attrs.field(default=False, init=False)
-    """whether nothing runs that a signal could end"""
 
     def run(self) -> int:
         """Return the exit code of the child that ended because it was told to, or because it had nothing left to do."""
         with self._forwarding():
-            try:
-                while True:
-                    code = self._once()
-                    if self._stopping or code == Code.OK:
-                        return code
-                    _say(f"the worker has ended with {code}; it starts again when a file changes")
-                    self._wait()
-            except StoppedError:
-                return Code.OK
-
-    def _wait(self) -> None:
-        self._waiting = True
-        while not (changed := self.sources.changed()):
-            rest(PACE)
-        self._waiting = False
-        self._tell(changed)
+            while (code := self._once()) != Code.OK and not self._stopping:
+                _say(f"the worker has ended with {code}; it starts again when a file changes")
+                while not (changed := self.sources.changed()):
+                    rest(PACE)
+                    if self._stopping:
+                        return Code.OK
+                self._tell(changed)
+            return code
 
     def _once(self) -> int:
         """Run until the child ends by itself, and start it anew whenever something has changed."""
@@ -170,8 +156,6 @@ class Supervisor:
     def _forwarding(self) -> Generator[None]:
         def hear(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - the signature of a handler
             self._stopping = True
-            if self._waiting:
-                raise StoppedError
             if self._child is not None:
                 self._child.send_signal(number)
 
@@ -184,7 +168,7 @@ class Supervisor:
 
 
 def rest(seconds: float) -> None:
-    """Do nothing; a signal's handler may end it."""
+    """Do nothing for so long."""
     select.select([], [], [], seconds)
 
 
