@@ -145,8 +145,7 @@ class Shadow:
         self._registry.register(function, names, process=process)
 
     def register_collection(self, path: str) -> None:
-        """Register the functions of ``"module:attribute"``, an iterable of functions or one, or of ``"module"``: its
-        ``tasks``, else every public function that is defined in it.
+        """Register what ``"module:attribute"`` or ``"module"`` names: some functions, one, or all of a module.
 
         Raises:
             ConfigurationError: there is no such thing, or it holds something else.
@@ -227,9 +226,7 @@ class Shadow:
     def call(
         self, function: Callable[..., Any] | str, when: When = None, key: str | None = None
     ) -> Callable[..., TaskCall]:
-        """Return a function that makes a call for ``add_many`` or ``replace_many``, with the same checks as
-        ``add``.
-        """
+        """Return a function that makes a call for ``add_many`` or ``replace_many``, checked as by ``add``."""
 
         def make(*args: Any, **kwargs: Any) -> TaskCall:
             return self._calls.make(function, when, key, args, kwargs)
