@@ -162,7 +162,7 @@ def _of_configuration(error: ConfigurationError, words: Sequence[str]) -> Compla
         what = source + what.removeprefix(error.source)
     if error.remedy:
         remedy = error.remedy
-    elif source.startswith("--") and error.instead:
+    elif error.instead and (source.startswith("--") or error.value in words):
         remedy = replaced(words, source, error.value, error.instead)
     elif source in os.environ and error.instead:
         remedy = exported(source, os.environ[source], error.value, error.instead)

@@ -137,4 +137,4 @@ def _refused(option: str, value: object, why: str) -> ConfigurationError:
     written = shown(value) if isinstance(value, str) else shown(repr(value))[1:-1]
     message = f"{option}={written} {why}; write for example {_EXAMPLES}"
     instead = _meant(value) if isinstance(value, str) and len(value) <= _LONGEST_TEXT else ""
-    return ConfigurationError(message, value=str(value), instead=instead)
+    return ConfigurationError(message, source=option, value=str(value), instead=instead)

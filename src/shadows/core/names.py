@@ -30,7 +30,7 @@ def shadow_name(text: str, *, argument: str = "name") -> str:
             "dots, underscores or hyphens ([A-Za-z0-9._-]), such as 'orders-eu'"
         )
         instead = _NO_LETTER.sub("-", text).strip("-")[:LONGEST_SHADOW]
-        raise ConfigurationError(msg, value=text, instead=instead)
+        raise ConfigurationError(msg, source=argument, value=text, instead=instead)
     return text
 
 

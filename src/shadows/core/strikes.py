@@ -30,6 +30,8 @@ type Conditions = Mapping[str, tuple[Comparison, Any]]
 LONGEST = 4096
 """Bytes that an encoded strike may have: everybody reads all of them."""
 _LONGEST_REASON = 200
+_MEANT = {"=": "==", "===": "==", "is": "==", "<>": "!=", "=!": "!=", "=<": "<=", "=>": ">=", "in": "between"}
+"""What other languages write."""
 _HEAD = 2
 _PAIR = 2
 
@@ -157,7 +159,9 @@ def _condition(parameter: object, pair: object) -> Condition:
         chosen = Operator(cast("str", operator))
     except ValueError:
         known = ", ".join(Operator)
-        raise ConfigurationError(f"operator={operator!r} is none of {known}") from None
+        meant = _MEANT.get(str(operator), "")
+        said = f"operator={operator!r} is none of {known}"
+        raise ConfigurationError(said, source="operator", value=str(operator), instead=meant) from None
     if chosen is Operator.BETWEEN:
         value = _bounds(parameter, value)
     elif chosen in _ORDERING and Condition(parameter, Operator.AT_MOST, value).holds(value) is None:
