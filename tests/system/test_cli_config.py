@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from shadows.cli.app import parser
+from shadows.cli.corrections import options
 from shadows.core.settings import PROCESS, SHADOW, WORKER, Setting
 from tests.system.conftest import ROOT
 
@@ -34,7 +36,7 @@ def test_every_setting_is_shown_with_where_it_comes_from(shadows: Run, monkeypat
     monkeypatch.setenv("SHADOW_WORKER_FALLBACK_TASK", "")
     said = shadows("config", "--concurrency", "5", "--tasks", "a:b,c:d", "--tasks", "e:f", "--drain-timeout", "90")
     assert (said.code, said.err) == (0, "")
-    found = {line.split()[0]: line.split()[1:] for line in said.out.splitlines()[1:]}
+    found = {line.split()[0]: line.split()[1:] for line in said.out.splitlines() if line.startswith("SHADOW_")}
     assert set(found) == {setting.variable for setting in EVERY}
     assert found["SHADOW_WORKER_CONCURRENCY"] == ["5", "option"]
     assert found["SHADOW_TASKS"] == ["a:b,c:d,e:f", "option"]
@@ -117,16 +119,19 @@ def rows(part: str) -> dict[str, list[str]]:
     ("part", "settings"),
     [("A shadow", SHADOW), ("A worker", WORKER), ("The process around a worker", PROCESS)],
 )
-def test_the_page_names_every_setting_as_it_is(shadows: Run, part: str, settings: dict[str, Setting]) -> None:
+def test_the_page_names_every_setting_as_it_is(part: str, settings: dict[str, Setting]) -> None:
     """Argument, option, variable and default, in the order in which they are shown."""
     found = rows(part)
     assert list(found) == list(settings)
-    offered = set(re.findall(r"--[a-z-]+", shadows("worker", "--help").out))
+    offered = {name for option in options(parser("worker")) for name in option.names}
     for name, setting in settings.items():
         _, option, variable, default, what = found[name]
         assert variable == f"`{setting.variable}`"
-        assert default == f"`{written}`" if (written := setting.written(setting.default)) else "`" not in default
-        options = set(re.findall(r"--[a-z-]+", option))
-        assert options <= offered | {"--no-schedule-automatic-tasks"}  # which is folded there
-        assert options or f"--{name.replace('_', '-')}" not in offered
+        shown = setting.written(setting.default)
+        assert default == f"`{shown}`" if shown else "`" not in default
+        written = "--shadows" if setting is SHADOW["name"] else f"--{name.replace('_', '-')}"
+        has_it = written in offered and (settings is not SHADOW or name in ("name", "url"))
+        assert set(re.findall(r"--[a-z-]+", option)) == (
+            {written, f"--no-{written[2:]}"} & offered if has_it else set()
+        )
         assert what

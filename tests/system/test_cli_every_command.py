@@ -41,7 +41,7 @@ def words(command: str) -> list[str]:
     ]
 
 
-ASKS_A_SERVER = [name for name in COMMANDS if "url" in parameters(name) and name not in {"worker", "demo"}]
+ASKS_A_SERVER = [name for name in COMMANDS if "url" in parameters(name) and name not in {"worker", "config", "demo"}]
 
 
 async def double(n: int) -> int:

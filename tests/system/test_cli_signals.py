@@ -223,7 +223,7 @@ def test_a_server_that_wants_a_password_ends_with_77(
         assert "wrong" not in said.err.replace("WRONGPASS", "")
         refused = worker(program, url, shadow_name)
         assert refused.end() == 77
-        assert "redis://USER:PASSWORD@HOST:6379/0" in refused.text
+        assert "redis://USER:PASSWORD@HOST:PORT/0" in refused.text
 
 
 @contextmanager
