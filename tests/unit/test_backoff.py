@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shadows.core.backoff import FIRST, pause
+from shadows.core.backoff import FIRST, is_longer, pause
 
 LONGEST = 5.0
 
@@ -31,3 +31,12 @@ def test_no_number_of_failures_makes_it_leave_its_bounds(failures: int, longest:
     """FAULT 16: a server may be away for a week; 2 to the power of that fits into no float."""
     found = pause(failures, longest=longest, random=random)
     assert min(longest, FIRST) / 2 < found <= longest
+
+
+@pytest.mark.parametrize("random", [0.0, 0.5, 0.999])
+def test_a_pause_is_longer_than_the_one_before_until_it_is_the_longest(random: float) -> None:
+    """Whatever was left off at random: 50 ms, 100, 200, ... 3.2 s are steps, and 5 s is one once."""
+    steps = [n for n in range(1, 30) if is_longer(n, pause(n, longest=LONGEST, random=random))]
+    assert steps[:7] == [1, 2, 3, 4, 5, 6, 7]
+    assert steps[7:] in ([], [8])
+    assert not is_longer(10**9, LONGEST)

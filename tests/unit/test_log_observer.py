@@ -123,18 +123,14 @@ def test_a_call_that_is_not_run_is_told_with_the_reason(caplog: pytest.LogCaptur
 
 
 def test_the_life_of_a_worker_is_told(caplog: pytest.LogCaptureFixture) -> None:
-    """FAULT 54: one line for each step, and the next try while the server is away."""
+    """From its first words to its last."""
     OBSERVER.working(WHO, 3)
-    OBSERVER.disrupted(BrokerUnavailable("redis://h/0: reset"), 2, 0.25)
-    OBSERVER.recovered()
     OBSERVER.lost(LEASE)
     OBSERVER.left(2, 1, 3)
     OBSERVER.stopping(WHO, 4)
     OBSERVER.stopped(WHO)
     assert lines(caplog) == [
         ("shadows.worker", "INFO", "worker w of shadow shop knows 3 tasks"),
-        ("shadows.worker", "WARNING", "the broker is away (redis://h/0: reset); try 3 in 0.2 s"),
-        ("shadows.worker", "INFO", "the broker is back"),
         ("shadows.worker", "WARNING", "order-7: the lease was lost; its body is cancelled"),
         (
             "shadows.worker",
@@ -144,6 +140,37 @@ def test_the_life_of_a_worker_is_told(caplog: pytest.LogCaptureFixture) -> None:
         ("shadows.worker", "INFO", "worker w stops; 4 calls still run"),
         ("shadows.worker", "INFO", "worker w has stopped"),
     ]
+
+
+def test_a_server_that_is_away_is_told_with_the_reason_and_the_next_try(caplog: pytest.LogCaptureFixture) -> None:
+    """FAULT 54: at once, at each longer pause, and when it is back; a line a minute reminds of a long outage."""
+    now, away = [100.0], BrokerUnavailable("redis://h/0: reset")
+    observer = LogObserver("shop", monotonic=lambda: now[0])
+    for at, failures, pause in ((100.0, 1, 0.04), (100.04, 2, 0.08), (100.12, 20, 0.08), (161.0, 21, 0.08)):
+        now[0] = at
+        observer.disrupted(away, failures, pause)
+    now[0] = 163.0
+    observer.recovered()
+    observer.recovered()
+    assert lines(caplog) == [
+        ("shadows.worker", "WARNING", "the broker is away (redis://h/0: reset); try 2 in 0.0 s"),
+        ("shadows.worker", "WARNING", "the broker is away (redis://h/0: reset); try 3 in 0.1 s"),
+        ("shadows.worker", "WARNING", "the broker is away for 61 s (redis://h/0: reset); try 22 in 0.1 s"),
+        ("shadows.worker", "INFO", "the broker is back after 63.0 s"),
+    ]
+
+
+def test_a_server_that_comes_and_goes_does_not_flood_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    """FAULT 54: what was not told is counted in the next line that is."""
+    now = [0.0]
+    observer = LogObserver("shop", monotonic=lambda: now[0])
+    for second in range(62):
+        now[0] = second
+        observer.disrupted(BrokerUnavailable("redis://h/0: reset"), 1, 0.04)
+        observer.recovered()
+    texts = [text for _, _, text in lines(caplog)]
+    assert len(texts) <= 12 + 4
+    assert any(text.endswith("; it was 54 times since this was last said") for text in texts)
 
 
 def every_word(task: str, lease: Lease) -> None:

@@ -16,3 +16,8 @@ def pause(failures: int, *, longest: float, random: float) -> float:
     """
     full = min(longest, FIRST * 2.0 ** min(failures - 1, 30))
     return full * (1 - random / 2)
+
+
+def is_longer(failures: int, pause: float) -> bool:
+    """Whether the pause after so many failures is a step of the doubling, and not yet the longest over again."""
+    return pause > FIRST * 2.0 ** min(failures - 2, 30)

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, assert_never
 
 import attrs
 
+from shadows.adapters.clock import SystemClock
 from shadows.core.envelope import task_of
 from shadows.core.lifecycle import ExecutionState
+from shadows.core.outage import WINDOW, Outage
 from shadows.core.verdict import Kind
 from shadows.dependencies.dependency import AdmissionBlocked
 from shadows.ports.admission import Passage
@@ -16,7 +18,7 @@ from shadows.ports.broker import Settlement
 from shadows.ports.seeding import Seeding
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from shadows.core.holder import Holder
     from shadows.core.strikes import Strike
@@ -30,11 +32,14 @@ _task = logging.getLogger("shadows.task")
 _strikes = logging.getLogger("shadows.strikes")
 
 
-@attrs.frozen
+@attrs.define
 class LogObserver:
     """See :class:`shadows.ports.observer.Observer`."""
 
     shadow: str
+    monotonic: Callable[[], float] = attrs.field(default=SystemClock().monotonic, repr=False)
+    """seconds that never jump"""
+    _outage: Outage = attrs.field(factory=Outage, init=False, repr=False)
 
     def started(self, task: str, lease: Lease, call: object) -> None:
         del task
@@ -151,10 +156,16 @@ class LogObserver:
         )
 
     def disrupted(self, error: BaseException, failures: int, pause: float) -> None:
-        _worker.warning("the broker is away (%s); try %d in %.1f s", error, failures + 1, pause)
+        line = self._outage.failed(self.monotonic(), failures, pause)
+        if line is not None:
+            still = f" for {line.seconds:.0f} s" if line.seconds >= WINDOW else ""
+            before = f"; it was {line.untold} times since this was last said" if line.untold else ""
+            _worker.warning("the broker is away%s (%s); try %d in %.1f s%s", still, error, failures + 1, pause, before)
 
     def recovered(self) -> None:
-        _worker.info("the broker is back")
+        line = self._outage.ended(self.monotonic())
+        if line is not None:
+            _worker.info("the broker is back after %.1f s", line.seconds)
 
     def seeded(self, key: str, seeding: Seeding) -> None:
         if seeding is Seeding.BROKEN:
