@@ -6,7 +6,6 @@ import asyncio
 import os
 import socket
 from collections import Counter
-from contextlib import contextmanager
 from contextvars import Context
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Self
@@ -15,13 +14,13 @@ import attrs
 
 from shadows.adapters.clock import SystemClock
 from shadows.adapters.observers.log import LogObserver
+from shadows.core.health import NOT_RUNNING, Health
 from shadows.core.holder import Holder, holder
 from shadows.core.settings import WorkerOptions, worker_options
 from shadows.dependencies.context import in_context
 from shadows.dependencies.keeping import Keeping
 from shadows.dependencies.running import Workplace
 from shadows.dependencies.tasks import Tasks, everywhere, fallback
-from shadows.engine import watchdog
 from shadows.engine.attend import Attender
 from shadows.engine.ballast import Ballast
 from shadows.engine.drain import drain
@@ -31,7 +30,7 @@ from shadows.engine.loop import Loop
 from shadows.engine.measure import Measurer
 from shadows.engine.run import Runner
 from shadows.engine.seed import Seeder
-from shadows.engine.tend import InThread, OnLoop, Renewals
+from shadows.engine.tend import tending
 from shadows.errors import BrokerUnavailable, ConfigurationError, OutOfMemory
 
 if TYPE_CHECKING:
@@ -150,6 +149,11 @@ class Worker:
         """Every setting in force."""
         return self._options
 
+    def health(self) -> Health:
+        """Tell whether this worker lives, and whether it is ready to take work; any thread may ask."""
+        loop = self._loop
+        return NOT_RUNNING if loop is None else loop.health()
+
     def __repr__(self) -> str:
         return f"Worker({self._shadow!r}, name={self.name!r}, concurrency={self._options.concurrency})"
 
@@ -261,7 +265,7 @@ class Worker:
             for name, chore in self._chores(entered, loop, seeder)
         ]
         try:
-            with self._tending(entered, loop):
+            with tending(loop, entered.backend, SystemClock().monotonic):
                 try:
                     await asyncio.wait({pump})
                 except asyncio.CancelledError:
@@ -284,28 +288,6 @@ class Worker:
                 self._drains.pop().cancel()
             self._loop = self._pump = None
             self._observer.stopped(entered.holder)
-
-    @contextmanager
-    def _tending(self, entered: _Entered, loop: Loop) -> Generator[None]:
-        """Renew the leases, and notice what blocks the event loop."""
-        aio = asyncio.get_running_loop()
-
-        def lose(tokens: frozenset[str]) -> None:
-            aio.call_soon_threadsafe(loop.lose, tokens)
-
-        def fail(bug: Exception) -> None:
-            aio.call_soon_threadsafe(loop.fail, bug)
-
-        watch = watchdog.Watchdog(
-            aio, loop.held, self._observer, SystemClock().monotonic, watchdog.NOTICE, watchdog.ABANDON
-        )
-        renewals = Renewals(entered.backend.broker, entered.holder, watch.renewable, lose, fail)
-        if entered.backend.renews_on_loop:  # nobody watches virtual time
-            with OnLoop(renewals, loop.holding):
-                yield
-        else:
-            with watch, InThread(renewals):
-                yield
 
     async def _tell_what_is_left(self, entered: _Entered) -> None:
         """Calls that nobody here can run do not hold us up, but somebody should know of them."""

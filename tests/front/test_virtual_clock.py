@@ -449,9 +449,9 @@ async def test_a_full_worker_does_not_look_for_what_it_cannot_take(
     await shadows.add(body)("its own")
     async with working(shadows, concurrency=1) as full:
         await clock.advance(hours=1)
-        looked = full._loop and full._loop.last_look
+        looked = full._loop and full._loop.signs.looked
         await clock.advance(hours=22)
-        assert looked == (full._loop and full._loop.last_look)
+        assert looked == (full._loop and full._loop.signs.looked)
         await clock.advance(hours=2)
     assert log.lines == [("its own", timedelta(0)), ("left behind", DAY)]
 

@@ -21,6 +21,7 @@ import attrs
 
 from shadows.core import verdict
 from shadows.core.backoff import pause
+from shadows.core.health import Health, Signs
 from shadows.engine import insist
 from shadows.engine.admit import Admissions
 from shadows.engine.attempt import Attempt, Stop
@@ -69,8 +70,8 @@ class Loop:
     """asks the gates for the bodies of this worker"""
     running: dict[int, Attempt] = attrs.field(factory=dict[int, Attempt], init=False)
     """by fence"""
-    last_look: float | None = attrs.field(default=None, init=False)
-    """loop time of the last answered claim"""
+    signs: Signs = attrs.field(init=False)
+    """of life, for whoever watches this worker"""
     forgotten: asyncio.Event = attrs.field(factory=asyncio.Event, init=False)
     """set when presence has forgotten this worker"""
     holding: asyncio.Event = attrs.field(factory=asyncio.Event, init=False)
@@ -96,8 +97,10 @@ class Loop:
     _rung: bool = attrs.field(default=False, init=False)
     _bug: Exception | None = attrs.field(default=None, init=False)
     _errands: set[asyncio.Task[None]] = attrs.field(factory=set[asyncio.Task[None]], init=False)
+    _aio: asyncio.AbstractEventLoop = attrs.field(factory=asyncio.get_running_loop, init=False)
 
     def __attrs_post_init__(self) -> None:
+        self.signs = Signs(max(self._beat, self.options.minimum_check_interval.total_seconds()))
         self.admissions = Admissions(self.broker, self.holder, self.options.reconnection_delay.total_seconds())
 
     async def run(self, *, until_finished: bool) -> None:
@@ -143,7 +146,7 @@ class Loop:
     def stop(self) -> None:
         """Claim no more; ``run`` returns when the bodies that run have ended and are settled."""
         if not self._stopping:
-            self._stopping = True
+            self._stopping = self.signs.stopping = True
             self._stopped.set()
             self.observer.stopping(self.holder, len(self.running))
             self._wake.set()
@@ -179,6 +182,10 @@ class Loop:
                 insist.cancel(attempt, Stop.LOST, self.observer)
                 attempt.stop = Stop.LOST
 
+    def health(self) -> Health:
+        """Judge the signs of life as of now; may be called from any thread."""
+        return self.signs.health(self._aio.time())
+
     def fail(self, bug: Exception) -> None:
         """Make ``run`` raise this: something beside it broke that it cannot do without."""
         self._bug = bug
@@ -211,7 +218,7 @@ class Loop:
 
     async def _ride_out(self, away: BrokerUnavailable) -> None:
         self._failures += 1
-        self._recover = True
+        self._recover = self.signs.away = True
         longest = self.options.reconnection_delay.total_seconds()
         wait = pause(self._failures, longest=longest, random=random())  # noqa: S311 - jitter, no secret
         self.observer.disrupted(away, self._failures, wait)
@@ -219,6 +226,7 @@ class Loop:
 
     async def _rest(self, seconds: float) -> None:
         """Sleep; a stop in the middle wakes us, for there may be nothing left to wait for."""
+        self.signs.rest(self._aio.time(), seconds)
         if self._stopping:
             await asyncio.sleep(seconds)
         else:
@@ -227,7 +235,7 @@ class Loop:
                     await self._stopped.wait()
 
     def _order(self, limit: int) -> Order:
-        now, sweep = asyncio.get_running_loop().time(), ""
+        now, sweep = self._aio.time(), ""
         if self._sweep != "-" or now >= self._next_sweep:
             sweep, self._next_sweep = self._sweep, now + min(self._beat, self.holder.lease / 1000 / RENEWALS)
         known = None
@@ -239,12 +247,12 @@ class Loop:
 
     def _take(self, claim: Claim, order: Order) -> None:
         """Start what was claimed and remember what else the answer tells."""
-        loop = asyncio.get_running_loop()
+        now = self._aio.time()
         if self._failures:
-            self._failures = 0
+            self._failures, self.signs.away = 0, False
             self.observer.recovered()
-        self.last_look = loop.time()
-        self.leftovers.look(self.last_look, self.goes_on)
+        self.signs.look(now)
+        self.leftovers.look(now, self.goes_on)
         self._left = claim.left
         if claim.strikes is not None:  # first of all: the leases below are judged by it
             self.runner.strikes.hear(claim.strikes)
@@ -274,7 +282,7 @@ class Loop:
             self._timer = None
         self._patience = self._beat
         if due_in is not None and not self._stopping:
-            self._timer = asyncio.get_running_loop().call_later(due_in, self._due)
+            self._timer = self._aio.call_later(due_in, self._due)
             if due_in < PATIENCE:
                 self._patience = min(self._beat, self.options.scheduling_resolution.total_seconds())
 
@@ -296,7 +304,7 @@ class Loop:
             return
         self.running[lease.fence] = attempt
         self.holding.set()
-        attempt.task = asyncio.Task(self._perform(attempt), loop=asyncio.get_running_loop(), eager_start=True)
+        attempt.task = asyncio.Task(self._perform(attempt), loop=self._aio, eager_start=True)
 
     async def _perform(self, attempt: Attempt) -> None:
         try:
@@ -326,8 +334,7 @@ class Loop:
             self._ring()
 
     async def _wait_at_the_door(self, order: Order) -> None:
-        loop = asyncio.get_running_loop()
-        began = loop.time()
+        began = self._aio.time()
         try:
             claim = await self.broker.claim(order, patience=self._patience)
         except BrokerUnavailable as away:
@@ -339,7 +346,7 @@ class Loop:
             self._listening, self._promised = False, 0
             self._take(claim, order)
             self._empty_looks = 0 if claim.leases or claim.cancels else self._empty_looks + 1
-            rest = began + self.options.minimum_check_interval.total_seconds() - loop.time()
+            rest = began + self.options.minimum_check_interval.total_seconds() - self._aio.time()
             if self._empty_looks > 1 and rest > 0 and not (self._stopping or self._rung):
                 await self._rest(rest)
         finally:

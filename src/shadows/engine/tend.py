@@ -8,18 +8,22 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from contextlib import contextmanager
 from random import random
 from typing import TYPE_CHECKING, Final
 
 import attrs
 
 from shadows.core.backoff import pause
+from shadows.engine import watchdog
 from shadows.errors import BrokerUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Generator, Sequence
 
     from shadows.core.holder import Holder
+    from shadows.engine.loop import Loop
+    from shadows.ports.backend import Backend
     from shadows.ports.broker import Broker
 
 RENEWALS: Final = 4
@@ -112,3 +116,24 @@ class OnLoop:
             await self.holding.wait()
             await asyncio.sleep(wait)
             wait = self.renewals.once()
+
+
+@contextmanager
+def tending(loop: Loop, backend: Backend, monotonic: Callable[[], float]) -> Generator[None]:
+    """Renew the leases of what a loop runs, and notice what blocks the event loop."""
+    aio = asyncio.get_running_loop()
+
+    def lose(tokens: frozenset[str]) -> None:
+        aio.call_soon_threadsafe(loop.lose, tokens)
+
+    def fail(bug: Exception) -> None:
+        aio.call_soon_threadsafe(loop.fail, bug)
+
+    watch = watchdog.Watchdog(aio, loop.held, loop.observer, monotonic, watchdog.NOTICE, watchdog.ABANDON)
+    renewals = Renewals(backend.broker, loop.holder, watch.renewable, lose, fail)
+    if backend.renews_on_loop:  # nobody watches virtual time
+        with OnLoop(renewals, loop.holding):
+            yield
+    else:
+        with watch, InThread(renewals):
+            yield
