@@ -131,7 +131,7 @@ class Worker:
         }
         self._shadow = shadow
         self._options = worker_options(explicit, os.environ, default_name=f"{socket.gethostname()}#{os.getpid()}")
-        self._observer: Observer = LogObserver(shadow.name)
+        self._observer: Observer = LogObserver(shadow.name, self.name)
         instead = fallback(shadow.calls.registry, self._options.fallback_task)
         self._tasks = Tasks(shadow.calls.registry, everywhere(dependencies), instead)
         self._entered: _Entered | None = None

@@ -284,3 +284,14 @@ def test_a_held_call_and_a_strike_that_nobody_can_read_are_told(caplog: pytest.L
         ("shadows.worker", "INFO", "order-7: superseded instead of held"),
         ("shadows.strikes", "ERROR", "the strike s forbids nothing here: no such order"),
     ]
+
+
+def test_what_the_text_says_is_in_fields_too(caplog: pytest.LogCaptureFixture) -> None:
+    """For logs that are searched by field: task, key, attempt, worker and shadow, and never an argument."""
+    observer = LogObserver("shop", "w-1")
+    observer.started("send", LEASE, "send('me', ...)")
+    observer.ended("send", LEASE, verdict.completed("send"), None)
+    observer.working(WHO, 3)
+    of_call = {"shadow": "shop", "worker": "w-1", "task": "send", "key": "order-7", "attempt": 2}
+    facts = [{name: vars(record).get(name) for name in of_call} for record in caplog.records]
+    assert facts == [of_call, of_call, {**dict.fromkeys(of_call), "shadow": "shop", "worker": "w-1"}]

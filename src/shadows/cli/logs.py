@@ -7,6 +7,9 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import structlog
+from structlog.tracebacks import ExceptionDictTransformer
+
+from shadows.adapters.observers.log import SAY_THEIR_FACTS
 
 if TYPE_CHECKING:
     from structlog.typing import EventDict, Processor
@@ -19,8 +22,12 @@ _EVERY: list[Processor] = [
 ]
 
 
-def configure(level: str, form: str) -> None:
-    """Write what is logged at ``level`` and above to stderr, in the form ``console``, ``plain`` or ``json``."""
+def configure(level: str, form: str | None) -> None:
+    """Write what is logged at ``level`` and above to stderr, in the form ``console``, ``plain`` or ``json``.
+
+    Without a form it is ``console`` if stderr is a terminal, else ``plain``.  No form shows the variables of a
+    traceback's frames: arguments of tasks are among them.
+    """
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
@@ -33,13 +40,25 @@ def configure(level: str, form: str) -> None:
     root.setLevel(level)
 
 
-def _last_steps(form: str) -> list[Processor]:
+def _last_steps(form: str | None) -> list[Processor]:
+    at_a_terminal = sys.stderr.isatty()
     if form == "json":
-        return [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer(default=repr)]
-    if form == "plain":
-        return [structlog.processors.format_exc_info, _plain]
-    colours = sys.stderr.isatty()
-    return [structlog.dev.ConsoleRenderer(colors=colours, exception_formatter=structlog.dev.plain_traceback)]
+        tracebacks = structlog.processors.ExceptionRenderer(ExceptionDictTransformer(show_locals=False))
+        return [tracebacks, structlog.processors.JSONRenderer(default=repr)]
+    if form == "console" or (form is None and at_a_terminal):
+        shown = structlog.dev.ConsoleRenderer(
+            colors=at_a_terminal, exception_formatter=structlog.dev.plain_traceback
+        )
+        return [_say_once, shown]
+    return [_say_once, structlog.processors.format_exc_info, _plain]
+
+
+def _say_once(logger: Any, method: str, event: EventDict) -> EventDict:  # noqa: ARG001 - the signature of a processor
+    """Leave out of our own lines the fields that their text names already."""
+    if event.get("logger") in SAY_THEIR_FACTS:
+        for fact in ("shadow", "worker", "task", "key", "attempt"):
+            event.pop(fact, None)
+    return event
 
 
 def _plain(logger: Any, method: str, event: EventDict) -> str:  # noqa: ARG001 - the signature of a processor

@@ -108,7 +108,7 @@ class WorkerSays:
         str | None, _process("logging_level", "LEVEL", "what is logged: DEBUG, INFO, WARNING, ERROR or CRITICAL")
     ] = None
     logging_format: Annotated[
-        str | None, _process("logging_format", "FORMAT", "how logs look: console, plain or json")
+        str | None, _process("logging_format", "FORMAT", "how logs look: console, plain or json", "console on a terminal, else plain")
     ] = None
 
     def of_worker(self) -> dict[str, Any]:

@@ -102,7 +102,8 @@ class ProcessOptions:
     tasks: tuple[str, ...] = ()
     """collections of tasks, each ``module:attribute``"""
     logging_level: str = "INFO"
-    logging_format: str = "console"
+    logging_format: str | None = None
+    """None: console on a terminal, plain elsewhere"""
     healthcheck_port: int | None = None
     metrics_port: int | None = None
 

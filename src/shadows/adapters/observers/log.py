@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, assert_never
+from typing import TYPE_CHECKING, Final, assert_never
 
 import attrs
 
@@ -31,41 +31,50 @@ _worker = logging.getLogger("shadows.worker")
 _task = logging.getLogger("shadows.task")
 _strikes = logging.getLogger("shadows.strikes")
 
+SAY_THEIR_FACTS: Final = frozenset({_worker.name, _task.name, _strikes.name})
+"""Loggers whose records hold, as fields, what their text says too."""
+
 
 @attrs.define
 class LogObserver:
     """See :class:`shadows.ports.observer.Observer`."""
 
     shadow: str
+    worker: str = ""
+    """its name, if it is one whose doings are told"""
     monotonic: Callable[[], float] = attrs.field(default=SystemClock().monotonic, repr=False)
     """seconds that never jump"""
     _outage: Outage = attrs.field(factory=Outage, init=False, repr=False)
 
     def started(self, task: str, lease: Lease, call: object) -> None:
-        del task
         if _task.isEnabledFor(logging.INFO):
             again = f", delivery {lease.deliveries}" if lease.deliveries > 1 else ""
-            _task.info("%s: %s started (attempt %d%s)", _plain(str(call)), _plain(lease.key), lease.attempt, again)
+            _task.info(
+                "%s: %s started (attempt %d%s)",
+                _plain(str(call)),
+                _plain(lease.key),
+                lease.attempt,
+                again,
+                extra=self._facts(task, lease),
+            )
 
     def ended(self, task: str, lease: Lease, verdict: Verdict, error: BaseException | None) -> None:
+        text, level = "%s: %s %s%s", logging.INFO
+        rest: tuple[object, ...] = ()
         match verdict.kind, verdict.state:
-            case Kind.END, ExecutionState.COMPLETED:
-                if _task.isEnabledFor(logging.INFO):
-                    _task.info("%s: %s completed%s", _plain(task), _plain(lease.key), _because(verdict))
             case Kind.END, ExecutionState.FAILED:
-                _task.error("%s: %s failed%s", _plain(task), _plain(lease.key), _because(verdict), exc_info=error)
+                level = logging.ERROR
             case Kind.AGAIN, _ if isinstance(error, AdmissionBlocked):
-                _task.info("%s: %s is put off (%s)", _plain(task), _plain(lease.key), _plain(error.reason))
+                text, rest, error = "%s: %s is put off (%s)", (_plain(error.reason),), None
             case Kind.AGAIN, _:
-                _task.warning(
-                    "%s: %s failed and will be tried again (attempt %d next)",
-                    _plain(task),
-                    _plain(lease.key),
-                    verdict.attempt,
-                    exc_info=error,
-                )
+                text, level = "%s: %s failed and will be tried again (attempt %d next)", logging.WARNING
+                rest = (verdict.attempt,)
             case _:
-                _task.info("%s: %s %s%s", _plain(task), _plain(lease.key), _word(verdict), _because(verdict))
+                error = None
+        if _task.isEnabledFor(level):
+            rest = rest or (_word(verdict), _because(verdict))
+            facts = self._facts(task, lease)
+            _task.log(level, text, _plain(task), _plain(lease.key), *rest, exc_info=error, extra=facts)
 
     def superseded(self, task: str, lease: Lease, error: BaseException | None) -> None:
         """It was told when the lease was lost."""
@@ -75,12 +84,14 @@ class LogObserver:
 
     def settled(self, lease: Lease, verdict: Verdict, settlement: Settlement) -> None:
         level = logging.ERROR if settlement in {Settlement.BURIED, Settlement.BROKEN} else logging.INFO
-        _worker.log(level, "%s: %s instead of %s", _plain(lease.key), settlement.value, _word(verdict))
+        facts = self._facts(None, lease)
+        _worker.log(
+            level, "%s: %s instead of %s", _plain(lease.key), settlement.value, _word(verdict), extra=facts
+        )
 
     def refused(self, task: str, lease: Lease, verdict: Verdict) -> None:
-        _worker.warning(
-            "%s: %s is not run here: %s%s", _plain(task), _plain(lease.key), _word(verdict), _because(verdict)
-        )
+        words = _plain(task), _plain(lease.key), _word(verdict), _because(verdict)
+        _worker.warning("%s: %s is not run here: %s%s", *words, extra=self._facts(task, lease))
 
     def skipped(self, task: str, lease: Lease, verdict: Verdict) -> None:
         """Gates and strikes have told it already."""
@@ -88,27 +99,33 @@ class LogObserver:
             self.refused(task, lease, verdict)
 
     def blocked(self, task: str, lease: Lease, admission: Admission) -> None:
+        facts = self._facts(task, lease)
         if admission.passage is Passage.BROKEN:
             _worker.error(
                 "%s: %s is tried again in a moment: the key %r holds a value of another type; delete or rename it",
                 _plain(task),
                 _plain(lease.key),
                 admission.reason,
+                extra=facts,
             )
         else:
             why = f" ({admission.reason})" if admission.reason else ""
-            _worker.info("%s: %s %s at its gates%s", _plain(task), _plain(lease.key), admission.passage.value, why)
+            words = _plain(task), _plain(lease.key), admission.passage.value, why
+            _worker.info("%s: %s %s at its gates%s", *words, extra=facts)
 
     def stricken(self, task: str, key: str, strike: Strike) -> None:
         because = f" ({_plain(strike.reason)})" if strike.reason else ""
-        _strikes.info("%s: %s is struck%s", _plain(task), _plain(key), because)
+        _strikes.info(
+            "%s: %s is struck%s", _plain(task), _plain(key), because, extra={**self._facts(task), "key": key}
+        )
 
     def held(self, task: str, key: str, strike: Strike) -> None:
         because = f" ({_plain(strike.reason)})" if strike.reason else ""
-        _strikes.info("%s: %s is held until a strike is restored%s", _plain(task), _plain(key), because)
+        facts = {**self._facts(task), "key": key}
+        _strikes.info("%s: %s is held until a strike is restored%s", _plain(task), _plain(key), because, extra=facts)
 
     def strikes_moved(self, in_force: int) -> None:
-        _strikes.info("%d strikes are in force in shadow %s", in_force, self.shadow)
+        _strikes.info("%d strikes are in force in shadow %s", in_force, self.shadow, extra=self._facts())
 
     def misfit(self, task: str, strike: Strike, parameter: str) -> None:
         whose = "every task" if strike.function is None else _plain(strike.function)
@@ -120,7 +137,9 @@ class LogObserver:
         _strikes.error("the strike %s forbids nothing here: %s", name, error)
 
     def lost(self, lease: Lease) -> None:
-        _worker.warning("%s: the lease was lost; its body is cancelled", _plain(lease.key))
+        _worker.warning(
+            "%s: the lease was lost; its body is cancelled", _plain(lease.key), extra=self._facts(None, lease)
+        )
 
     def ignored(self, lease: Lease, seconds: float, *, in_thread: bool) -> None:
         _worker.warning(
@@ -160,12 +179,13 @@ class LogObserver:
         if line is not None:
             still = f" for {line.seconds:.0f} s" if line.seconds >= WINDOW else ""
             before = f"; it was {line.untold} times since this was last said" if line.untold else ""
-            _worker.warning("the broker is away%s (%s); try %d in %.1f s%s", still, error, failures + 1, pause, before)
+            words = still, error, failures + 1, pause, before
+            _worker.warning("the broker is away%s (%s); try %d in %.1f s%s", *words, extra=self._facts())
 
     def recovered(self) -> None:
         line = self._outage.ended(self.monotonic())
         if line is not None:
-            _worker.info("the broker is back after %.1f s", line.seconds)
+            _worker.info("the broker is back after %.1f s", line.seconds, extra=self._facts())
 
     def seeded(self, key: str, seeding: Seeding) -> None:
         if seeding is Seeding.BROKEN:
@@ -188,13 +208,26 @@ class LogObserver:
         """Likewise."""
 
     def working(self, holder: Holder, tasks: int) -> None:
-        _worker.info("worker %s of shadow %s knows %d tasks", holder.name, self.shadow, tasks)
+        _worker.info(
+            "worker %s of shadow %s knows %d tasks", holder.name, self.shadow, tasks, extra=self._facts()
+        )
 
     def stopping(self, holder: Holder, running: int) -> None:
-        _worker.info("worker %s stops; %d calls still run", holder.name, running)
+        _worker.info("worker %s stops; %d calls still run", holder.name, running, extra=self._facts())
 
     def stopped(self, holder: Holder) -> None:
-        _worker.info("worker %s has stopped", holder.name)
+        _worker.info("worker %s has stopped", holder.name, extra=self._facts())
+
+    def _facts(self, task: str | None = None, lease: Lease | None = None) -> dict[str, object]:
+        """Return what the text says too, for logs that are searched by field; never an argument."""
+        facts: dict[str, object] = {"shadow": self.shadow}
+        if self.worker:
+            facts["worker"] = self.worker
+        if task is not None:
+            facts["task"] = task
+        if lease is not None:
+            facts["key"], facts["attempt"] = lease.key, lease.attempt
+        return facts
 
 
 def _names(lease: Lease | None) -> tuple[str, str]:
