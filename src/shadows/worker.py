@@ -8,7 +8,7 @@ import socket
 from collections import Counter
 from contextvars import Context
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, Unpack
 
 import attrs
 
@@ -16,7 +16,7 @@ from shadows.adapters.clock import SystemClock
 from shadows.adapters.observers.log import LogObserver
 from shadows.core.health import NOT_RUNNING, Health
 from shadows.core.holder import Holder, holder
-from shadows.core.settings import WorkerOptions, worker_options
+from shadows.core.settings import WorkerOptions, process_options, worker_options
 from shadows.dependencies.context import in_context
 from shadows.dependencies.keeping import Keeping
 from shadows.dependencies.running import Workplace
@@ -32,17 +32,19 @@ from shadows.engine.run import Runner
 from shadows.engine.seed import Seeder
 from shadows.engine.tend import tending
 from shadows.errors import BrokerUnavailable, ConfigurationError, OutOfMemory
+from shadows.process.work import heed
+from shadows.shadow import Shadow
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Generator, Iterable, Mapping
     from types import TracebackType
 
     from shadows.adapters.observers.telemetry import Telemetry
+    from shadows.core.arguments import WorkerArguments
     from shadows.core.settings import Leftover
     from shadows.dependencies.plan import Plan
     from shadows.ports.backend import Backend
     from shadows.ports.observer import Observer
-    from shadows.shadow import Shadow
 
 
 @attrs.define
@@ -192,6 +194,47 @@ class Worker:
         finally:
             await entered.elsewhere.close()
             await entered.backend.__aexit__(kind, error, trace)
+
+    @classmethod
+    async def run(
+        cls,
+        shadow_name: str | None = None,
+        url: str | None = None,
+        *,
+        tasks: Iterable[Callable[..., Any] | str] | None = None,
+        until_finished: bool = False,
+        healthcheck_port: int | None = None,
+        **arguments: Unpack[WorkerArguments],
+    ) -> int:
+        """Be a worker's whole process, as ``shadows worker`` is: ``sys.exit(asyncio.run(Worker.run(...)))``.
+
+        It opens the shadow, serves the ports, and works until the first SIGTERM or SIGINT, which drains; a second
+        one hands back at once.  The environment counts as it does for the command.
+
+        Args:
+            shadow_name: whose calls.
+            url: where its server is.
+            tasks: functions, and paths such as ``"myapp.tasks:tasks"``.
+            until_finished: end when nothing is left.
+            healthcheck_port: where to serve ``/readyz``, ``/livez`` and ``/autoscale``; 0 is any that is free.
+            **arguments: everything that a worker takes.
+
+        Returns:
+            what the process should exit with: 0, or 130 or 143 if a second signal forced it.
+
+        Raises:
+            ConfigurationError: an argument or an environment variable cannot work, or a port cannot be had.
+        """
+        given = None if tasks is None else list(tasks)
+        paths = None if given is None else [task for task in given if isinstance(task, str)]
+        options = process_options({"tasks": paths, "healthcheck_port": healthcheck_port}, os.environ)
+        shadow = Shadow(shadow_name, url)
+        for path in options.tasks:
+            shadow.register_collection(path)
+        for function in given or ():
+            if callable(function):
+                shadow.register(function)
+        return await heed(shadow, cls(shadow, **arguments), options, until_finished=until_finished)
 
     async def run_forever(self) -> None:
         """Work until ``stop`` is called or this coroutine is cancelled; either way running bodies are

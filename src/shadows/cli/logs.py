@@ -46,9 +46,7 @@ def _last_steps(form: str | None) -> list[Processor]:
         tracebacks = structlog.processors.ExceptionRenderer(ExceptionDictTransformer(show_locals=False))
         return [tracebacks, structlog.processors.JSONRenderer(default=repr)]
     if form == "console" or (form is None and at_a_terminal):
-        shown = structlog.dev.ConsoleRenderer(
-            colors=at_a_terminal, exception_formatter=structlog.dev.plain_traceback
-        )
+        shown = structlog.dev.ConsoleRenderer(colors=at_a_terminal, exception_formatter=structlog.dev.plain_traceback)
         return [_say_once, shown]
     return [_say_once, structlog.processors.format_exc_info, _plain]
 

@@ -9,6 +9,7 @@ from typing import Annotated
 import attrs
 from cyclopts import Parameter
 
+from shadows.cli import check as checks
 from shadows.cli.exits import Code
 from shadows.cli.options import ShadowName, Tasks, Url, load, shadow_of
 from shadows.cli.worker_options import NOTHING_SAID, WorkerWords
@@ -35,12 +36,25 @@ def worker(
             help="for development: start anew when a Python file of the working directory, or of the tasks, changes",
         ),
     ] = False,
+    check: Annotated[
+        bool,
+        Parameter(
+            negative=(),
+            show_default=False,
+            help="run nothing; ask the worker at --healthcheck-port on this machine whether it is ready",
+        ),
+    ] = False,
+    check_alive: Annotated[
+        bool, Parameter(negative=(), show_default=False, help="the same, but whether it is alive")
+    ] = False,
 ) -> int:
     """Run the calls of a shadow, until the first SIGTERM or Ctrl-C.
 
     Durations read 10m, 5s, 100ms, 1h30m, 90 (seconds), mm:ss or hh:mm:ss.  An option wins over its variable.
     """
     around, options = said.process(tasks), said.worker()
+    if check or check_alive:
+        return checks.check(around.healthcheck_port, "/livez" if check_alive else "/readyz")
     shadow = shadow_of(shadows, url)
     if reload:
         from shadows.cli.reload import Supervisor, command, sources_of  # noqa: PLC0415 - only where it is wanted
@@ -58,6 +72,6 @@ def worker(
         with process.starting():
             load(shadow, around.tasks)
             runs = Worker(shadow, **attrs.asdict(options))
-            return process.run(shadow, runs, until_finished=until_finished)
+            return process.run(shadow, runs, around, until_finished=until_finished)
     except process.StoppedAtStartError:
         return Code.OK

@@ -108,7 +108,22 @@ class WorkerSays:
         str | None, _process("logging_level", "LEVEL", "what is logged: DEBUG, INFO, WARNING, ERROR or CRITICAL")
     ] = None
     logging_format: Annotated[
-        str | None, _process("logging_format", "FORMAT", "how logs look: console, plain or json", "console on a terminal, else plain")
+        str | None,
+        _process("logging_format", "FORMAT", "console, plain or json", "console on a terminal, else plain"),
+    ] = None
+    healthcheck_port: Annotated[
+        str | None,
+        _process("healthcheck_port", "PORT", "serve /readyz, /livez and /autoscale on this port", "none"),
+    ] = None
+    metrics_port: Annotated[
+        str | None,
+        _process(
+            "metrics_port",
+            "PORT",
+            "serve /metrics for Prometheus on this port, which may be the same; "
+            "needs pip install 'shadow-task[metrics]'",
+            "none",
+        ),
     ] = None
 
     def of_worker(self) -> dict[str, Any]:

@@ -85,9 +85,7 @@ class LogObserver:
     def settled(self, lease: Lease, verdict: Verdict, settlement: Settlement) -> None:
         level = logging.ERROR if settlement in {Settlement.BURIED, Settlement.BROKEN} else logging.INFO
         facts = self._facts(None, lease)
-        _worker.log(
-            level, "%s: %s instead of %s", _plain(lease.key), settlement.value, _word(verdict), extra=facts
-        )
+        _worker.log(level, "%s: %s instead of %s", _plain(lease.key), settlement.value, _word(verdict), extra=facts)
 
     def refused(self, task: str, lease: Lease, verdict: Verdict) -> None:
         words = _plain(task), _plain(lease.key), _word(verdict), _because(verdict)
@@ -115,9 +113,7 @@ class LogObserver:
 
     def stricken(self, task: str, key: str, strike: Strike) -> None:
         because = f" ({_plain(strike.reason)})" if strike.reason else ""
-        _strikes.info(
-            "%s: %s is struck%s", _plain(task), _plain(key), because, extra={**self._facts(task), "key": key}
-        )
+        _strikes.info("%s: %s is struck%s", _plain(task), _plain(key), because, extra={**self._facts(task), "key": key})
 
     def held(self, task: str, key: str, strike: Strike) -> None:
         because = f" ({_plain(strike.reason)})" if strike.reason else ""
@@ -208,9 +204,7 @@ class LogObserver:
         """Likewise."""
 
     def working(self, holder: Holder, tasks: int) -> None:
-        _worker.info(
-            "worker %s of shadow %s knows %d tasks", holder.name, self.shadow, tasks, extra=self._facts()
-        )
+        _worker.info("worker %s of shadow %s knows %d tasks", holder.name, self.shadow, tasks, extra=self._facts())
 
     def stopping(self, holder: Holder, running: int) -> None:
         _worker.info("worker %s stops; %d calls still run", holder.name, running, extra=self._facts())

@@ -1,0 +1,124 @@
+"""A worker's whole process: what it serves, which signals it heeds, and how it ends.
+
+The first SIGTERM or SIGINT drains: no call is claimed any more, running ones may go on up to the drain limit,
+the exit code is 0.  The second one hands back at once what still runs, and the exit code tells the signal.  A
+third one is not caught.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import threading
+from contextlib import ExitStack, contextmanager
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+import attrs
+
+from shadows.adapters.web import WebServer, listen
+from shadows.core.durations import text
+from shadows.process.probes import Probes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+
+    from shadows.adapters.web import Page
+    from shadows.core.settings import ProcessOptions
+    from shadows.process.working import Working
+    from shadows.shadow import Shadow
+
+AT_ONCE: Final = timedelta(0)
+SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
+_log = logging.getLogger("shadows.process")
+
+
+@attrs.define
+class Stop:
+    """What the signals of this process have asked for."""
+
+    worker: Working
+    work: asyncio.Task[Any]
+    code: int = 0
+    """what the process exits with"""
+    heard: int = 0
+
+    def hear(self, sign: signal.Signals) -> None:
+        """Drain at the first signal, hand back at the second, and leave a third one to its usual effect."""
+        self.heard += 1
+        if self.heard == 1:
+            limit = text(self.worker.options.drain_timeout)
+            _log.info("%s: waiting up to %s for running calls; once more to stop at once", sign.name, limit)
+            self.work.cancel()
+        else:
+            _log.warning("%s once more: handing back what still runs", sign.name)
+            self.code = 128 + sign
+            for each in SIGNALS:
+                signal.signal(each, signal.SIG_DFL)
+            self.worker.stop(within=AT_ONCE)
+
+
+async def work(
+    shadow: Shadow,
+    worker: Working,
+    options: ProcessOptions,
+    *,
+    until_finished: bool,
+    called: Callable[[str], str] = str,
+) -> None:
+    """Take the ports, serve them, and work until the worker is stopped or this is cancelled, which drains it.
+
+    Messages about an option call it what ``called`` makes of its name.
+
+    Raises:
+        ConfigurationError: a port cannot be had; nothing was claimed.
+        ShadowsError: the server refuses us.
+    """
+    with ExitStack() as serving:
+        for server in _servers(options, Probes(shadow, worker, asyncio.get_running_loop()), called):
+            serving.enter_context(server)
+        async with shadow, worker:
+            await (worker.run_until_finished() if until_finished else worker.run_forever())
+
+
+async def heed(shadow: Shadow, worker: Working, options: ProcessOptions, *, until_finished: bool) -> int:
+    """Work until a signal ends it, and return what this process should exit with."""
+    this = asyncio.current_task()
+    if this is None:
+        raise AssertionError
+    stop = Stop(worker, this)
+    with heeding(stop, asyncio.get_running_loop()):
+        try:
+            await work(shadow, worker, options, until_finished=until_finished)
+        except asyncio.CancelledError:
+            if not stop.heard or this.uncancel():  # somebody else has cancelled us
+                raise
+    return stop.code
+
+
+@contextmanager
+def heeding(stop: Stop, loop: asyncio.AbstractEventLoop) -> Generator[None]:
+    """Let the signals of this process stop the work; outside of the main thread nobody can hear them."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {sign: signal.getsignal(sign) for sign in SIGNALS}
+    for sign in SIGNALS:
+        loop.add_signal_handler(sign, stop.hear, sign)
+    try:
+        yield
+    finally:
+        for sign, handler in before.items():
+            loop.remove_signal_handler(sign)
+            signal.signal(sign, handler)
+
+
+def _servers(options: ProcessOptions, probes: Probes, called: Callable[[str], str]) -> Generator[WebServer]:
+    """Take the ports, and give a server for each; the same number twice is one."""
+    served: dict[int, tuple[str, dict[str, Page]]] = {}
+    for name, port, pages in (("healthcheck_port", options.healthcheck_port, probes.of_health),):
+        if port is not None:
+            served.setdefault(port, (name, {}))[1].update(pages)
+    for port, (name, pages) in served.items():
+        yield WebServer(listen(port, source=called(name)), pages)
