@@ -52,6 +52,11 @@ class Watched:
         """Return the status and the text of a page."""
         return await asyncio.to_thread(ask, self.port, path)
 
+    async def demand(self) -> dict[str, float]:
+        """Return what an autoscaler is told."""
+        told: dict[str, float] = json.loads((await self.asked("/autoscale"))[1])
+        return told
+
     async def ready(self) -> bool:
         """Whether a probe would say so."""
         return (await self.asked("/readyz"))[0] == 200
@@ -130,7 +135,7 @@ async def test_a_worker_whose_event_loop_hangs_is_dead(
         def probe() -> None:
             while (live := ask(seen.port, "/livez"))[0] == 200:
                 time.sleep(0.01)
-            found.update({"livez": live, "readyz": ask(seen.port, "/readyz"), "autoscale": ask(seen.port, "/autoscale")})
+            found.update({"/livez": live, **{path: ask(seen.port, path) for path in ("/readyz", "/autoscale")}})
             asked.set()
 
         async def block() -> None:
@@ -140,9 +145,9 @@ async def test_a_worker_whose_event_loop_hangs_is_dead(
             thread.join()
 
         await (await seen.shadow.add(block)()).get_result(timeout=DEADLINE)
-    assert found["livez"] == (503, "the event loop or the pump hangs, for 0 s\n")
-    assert found["readyz"] == (503, "the event loop or the pump hangs, for 0 s\n")
-    assert found["autoscale"] == (503, "the event loop or the broker is busy\n")
+    assert found["/livez"] == (503, "the event loop or the pump hangs, for 0 s\n")
+    assert found["/readyz"] == (503, "the event loop or the pump hangs, for 0 s\n")
+    assert found["/autoscale"] == (503, "the event loop or the broker is busy\n")
 
 
 async def test_an_autoscaler_is_told_what_waits_and_how_many_workers_it_wants(
@@ -157,16 +162,12 @@ async def test_an_autoscaler_is_told_what_waits_and_how_many_workers_it_wants(
 
     async with watched(place.shadow(), caplog, concurrency=2) as seen:
         await comes_true(seen.ready)
-        assert json.loads((await seen.asked("/autoscale"))[1]) == {
-            "backlog": 0,
-            "oldest_age_s": 0.0,
-            "desired_workers": 1,
-        }
+        assert await seen.demand() == {"backlog": 0, "oldest_age_s": 0.0, "desired_workers": 1}
         await seen.shadow.add(body, when=HOUR, key="later")(0)
         await seen.shadow.add_many(seen.shadow.call(body)(number) for number in range(7))
         await heard(began)
         await comes_true(lambda: _as_told(seen, backlog=5, desired_workers=4))
-        before = json.loads((await seen.asked("/autoscale"))[1])["oldest_age_s"]
+        before = (await seen.demand())["oldest_age_s"]
         await comes_true(lambda: _is_older(seen, before))
         go.set()
         await comes_true(lambda: _as_told(seen, backlog=0, desired_workers=1))
@@ -174,11 +175,11 @@ async def test_an_autoscaler_is_told_what_waits_and_how_many_workers_it_wants(
 
 
 async def _as_told(seen: Watched, **numbers: int) -> bool:
-    return numbers.items() <= json.loads((await seen.asked("/autoscale"))[1]).items()
+    return numbers.items() <= (await seen.demand()).items()
 
 
 async def _is_older(seen: Watched, before: float) -> bool:
-    return json.loads((await seen.asked("/autoscale"))[1])["oldest_age_s"] > before
+    return (await seen.demand())["oldest_age_s"] > before
 
 
 async def test_before_it_works_it_says_so(place: Place) -> None:
@@ -283,9 +284,9 @@ async def test_a_second_signal_forces_a_whole_process(
         await client.add(body, key="k")()
         running = asyncio.create_task(Worker.run(place.name, place.url, tasks=[body]))
         await heard(began)
-        for words in ("waiting up to 30s", "once more: handing back"):
-            os.kill(os.getpid(), sign)
-            await comes_true(lambda words=words: f"{sign.name}" in caplog.text and words in caplog.text)
+        os.kill(os.getpid(), sign)
+        await comes_true(lambda: f"{sign.name}: waiting up to 30s" in caplog.text)
+        os.kill(os.getpid(), sign)
         assert await running == code
         assert await state_of(client, "k") == "queued"
         await client.cancel("k")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from datetime import timedelta
+    from types import TracebackType
 
     from shadows.core.health import Health
     from shadows.core.settings import WorkerOptions
@@ -37,4 +38,6 @@ class Working(Protocol):
 
     async def __aenter__(self) -> Any: ...
 
-    async def __aexit__(self, *about: object) -> None: ...
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
