@@ -153,9 +153,9 @@ def test_a_server_that_is_away_is_told_with_the_reason_and_the_next_try(caplog: 
     observer.recovered()
     observer.recovered()
     assert lines(caplog) == [
-        ("shadows.worker", "WARNING", "the broker is away (redis://h/0: reset); try 2 in 0.0 s"),
-        ("shadows.worker", "WARNING", "the broker is away (redis://h/0: reset); try 3 in 0.1 s"),
-        ("shadows.worker", "WARNING", "the broker is away for 61 s (redis://h/0: reset); try 22 in 0.1 s"),
+        ("shadows.worker", "WARNING", "the broker is away (redis://h/0: reset); try 2 in 0.04 s"),
+        ("shadows.worker", "WARNING", "the broker is away (redis://h/0: reset); try 3 in 0.08 s"),
+        ("shadows.worker", "WARNING", "the broker is away for 61 s (redis://h/0: reset); try 22 in 0.08 s"),
         ("shadows.worker", "INFO", "the broker is back after 63.0 s"),
     ]
 

@@ -18,8 +18,10 @@ _EVERY: list[Processor] = [
     structlog.stdlib.add_log_level,
     structlog.stdlib.add_logger_name,
     structlog.stdlib.ExtraAdder(),
-    structlog.processors.TimeStamper(fmt="iso", utc=True),
 ]
+_IN_UTC: Processor = structlog.processors.TimeStamper(fmt="iso", utc=True)
+_OF_DAY: Processor = structlog.processors.TimeStamper(fmt="%H:%M:%S", utc=False)
+"""for people at a terminal, whose lines are short"""
 
 
 def configure(level: str, form: str | None) -> None:
@@ -28,11 +30,12 @@ def configure(level: str, form: str | None) -> None:
     Without a form it is ``console`` if stderr is a terminal, else ``plain``.  No form shows the variables of a
     traceback's frames: arguments of tasks are among them.
     """
+    steps = _last_steps(form or ("console" if sys.stderr.isatty() else "plain"))
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=_EVERY,
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *_last_steps(form)],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *steps],
         )
     )
     root = logging.getLogger()
@@ -40,15 +43,17 @@ def configure(level: str, form: str | None) -> None:
     root.setLevel(level)
 
 
-def _last_steps(form: str | None) -> list[Processor]:
-    at_a_terminal = sys.stderr.isatty()
+def _last_steps(form: str) -> list[Processor]:
     if form == "json":
         tracebacks = structlog.processors.ExceptionRenderer(ExceptionDictTransformer(show_locals=False))
-        return [tracebacks, structlog.processors.JSONRenderer(default=repr)]
-    if form == "console" or (form is None and at_a_terminal):
-        shown = structlog.dev.ConsoleRenderer(colors=at_a_terminal, exception_formatter=structlog.dev.plain_traceback)
-        return [_say_once, shown]
-    return [_say_once, structlog.processors.format_exc_info, _plain]
+        return [_IN_UTC, tracebacks, structlog.processors.JSONRenderer(default=repr)]
+    if form == "plain":
+        return [_IN_UTC, _say_once, structlog.processors.format_exc_info, _plain]
+    return [
+        _OF_DAY,
+        _say_once,
+        structlog.dev.ConsoleRenderer(0, colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback),
+    ]
 
 
 def _say_once(logger: Any, method: str, event: EventDict) -> EventDict:  # noqa: ARG001 - the signature of a processor

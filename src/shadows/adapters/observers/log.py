@@ -176,7 +176,7 @@ class LogObserver:
             still = f" for {line.seconds:.0f} s" if line.seconds >= WINDOW else ""
             before = f"; it was {line.untold} times since this was last said" if line.untold else ""
             words = still, error, failures + 1, pause, before
-            _worker.warning("the broker is away%s (%s); try %d in %.1f s%s", *words, extra=self._facts())
+            _worker.warning("the broker is away%s (%s); try %d in %.2f s%s", *words, extra=self._facts())
 
     def recovered(self) -> None:
         line = self._outage.ended(self.monotonic())
