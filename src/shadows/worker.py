@@ -16,7 +16,7 @@ from shadows.adapters.clock import SystemClock
 from shadows.adapters.observers.log import LogObserver
 from shadows.core.health import NOT_RUNNING, Health
 from shadows.core.holder import Holder, holder
-from shadows.core.settings import WorkerOptions, process_options, worker_options
+from shadows.core.settings import WorkerOptions, worker_options
 from shadows.dependencies.context import in_context
 from shadows.dependencies.keeping import Keeping
 from shadows.dependencies.running import Workplace
@@ -32,7 +32,7 @@ from shadows.engine.run import Runner
 from shadows.engine.seed import Seeder
 from shadows.engine.tend import tending
 from shadows.errors import BrokerUnavailable, ConfigurationError, OutOfMemory
-from shadows.process.work import heed
+from shadows.process.work import heed, prepare
 from shadows.shadow import Shadow
 
 if TYPE_CHECKING:
@@ -225,15 +225,8 @@ class Worker:
         Raises:
             ConfigurationError: an argument or an environment variable cannot work, or a port cannot be had.
         """
-        given = None if tasks is None else list(tasks)
-        paths = None if given is None else [task for task in given if isinstance(task, str)]
-        options = process_options({"tasks": paths, "healthcheck_port": healthcheck_port}, os.environ)
         shadow = Shadow(shadow_name, url)
-        for path in options.tasks:
-            shadow.register_collection(path)
-        for function in given or ():
-            if callable(function):
-                shadow.register(function)
+        options = prepare(shadow, tasks, healthcheck_port=healthcheck_port)
         return await heed(shadow, cls(shadow, **arguments), options, until_finished=until_finished)
 
     async def run_forever(self) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import signal
 import threading
 from contextlib import ExitStack, contextmanager
@@ -19,10 +20,11 @@ import attrs
 
 from shadows.adapters.web import WebServer, listen
 from shadows.core.durations import text
+from shadows.core.settings import process_options
 from shadows.process.probes import Probes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable, Generator, Iterable
 
     from shadows.adapters.web import Page
     from shadows.core.settings import ProcessOptions
@@ -57,6 +59,25 @@ class Stop:
             for each in SIGNALS:
                 signal.signal(each, signal.SIG_DFL)
             self.worker.stop(within=AT_ONCE)
+
+
+def prepare(
+    shadow: Shadow, tasks: Iterable[Callable[..., Any] | str] | None, *, healthcheck_port: int | None
+) -> ProcessOptions:
+    """Register the tasks, functions and paths of such, and return what the process is told.
+
+    Raises:
+        ConfigurationError: an argument or an environment variable cannot work.
+    """
+    given = None if tasks is None else list(tasks)
+    paths = None if given is None else [task for task in given if isinstance(task, str)]
+    options = process_options({"tasks": paths, "healthcheck_port": healthcheck_port}, os.environ)
+    for path in options.tasks:
+        shadow.register_collection(path)
+    for function in given or ():
+        if callable(function):
+            shadow.register(function)
+    return options
 
 
 async def work(
