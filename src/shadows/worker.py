@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-from collections import Counter
 from contextvars import Context
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Self, Unpack
@@ -16,6 +15,7 @@ from shadows.adapters.clock import SystemClock
 from shadows.adapters.observers.log import LogObserver
 from shadows.core.health import NOT_RUNNING, Health
 from shadows.core.holder import Holder, holder
+from shadows.core.quota import Quota
 from shadows.core.settings import WorkerOptions, worker_options
 from shadows.dependencies.context import in_context
 from shadows.dependencies.keeping import Keeping
@@ -31,7 +31,7 @@ from shadows.engine.measure import Measurer
 from shadows.engine.run import Runner
 from shadows.engine.seed import Seeder
 from shadows.engine.tend import tending
-from shadows.errors import BrokerUnavailable, ConfigurationError, OutOfMemory
+from shadows.errors import BrokerUnavailable, OutOfMemory
 from shadows.process.work import heed, prepare
 from shadows.shadow import Shadow
 
@@ -248,20 +248,7 @@ class Worker:
         First attempts by this worker are counted.  A call beyond its count ends cancelled, with the reason
         ``run_at_most``.
         """
-        for name, count in iterations_by_key.items():
-            if type(count) is not int or count < 0:
-                msg = f"run_at_most: the count of {name!r} is {count!r}; give a whole number from 0"
-                raise ConfigurationError(msg)
-        ran: Counter[str] = Counter()
-
-        def may_run(key: str, task: str) -> bool:
-            counted = key if key in iterations_by_key else task
-            if counted not in iterations_by_key:
-                return True
-            ran[counted] += 1
-            return ran[counted] <= iterations_by_key[counted]
-
-        await self._run(until_finished=True, may_run=may_run)
+        await self._run(until_finished=True, may_run=Quota.of(iterations_by_key).admits)
 
     def stop(self, within: timedelta | None = None) -> None:
         """Claim no more; the method that runs returns when the bodies that run have ended.
