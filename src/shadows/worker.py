@@ -32,7 +32,6 @@ from shadows.engine.run import Runner
 from shadows.engine.seed import Seeder
 from shadows.engine.tend import tending
 from shadows.errors import BrokerUnavailable, OutOfMemory
-from shadows.process.work import heed, prepare
 from shadows.shadow import Shadow
 
 if TYPE_CHECKING:
@@ -225,6 +224,8 @@ class Worker:
         Raises:
             ConfigurationError: an argument or an environment variable cannot work, or a port cannot be had.
         """
+        from shadows.process.work import heed, prepare  # noqa: PLC0415 - most workers are embedded and need no server
+
         shadow = Shadow(shadow_name, url)
         options = prepare(shadow, tasks, healthcheck_port=healthcheck_port)
         return await heed(shadow, cls(shadow, **arguments), options, until_finished=until_finished)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from tests.system.conftest import Said
+    from tests.system.conftest import Program, Said
 
     type Run = Callable[..., Said]
 
@@ -90,7 +90,9 @@ def test_json_entries_name_the_call_in_fields(shadows: Run, shadow_name: str) ->
     assert all(of_call.items() <= entry.items() for entry in told)
     assert told[1]["step"] == 1
     assert all(entry["timestamp"].endswith("Z") and entry["level"] for entry in entries)
-    assert entries[0]["event"] == f"worker w-1 of shadow {shadow_name} knows 3 tasks"
+    starting = f"Worker(Shadow(name='{shadow_name}', url='memory://{shadow_name}'), name='w-1', concurrency=10)"
+    assert entries[0]["event"] == f"starting {starting}"
+    assert entries[1]["event"] == f"worker w-1 of shadow {shadow_name} knows 3 tasks"
     assert entries[-1]["event"] == "worker w-1 has stopped"
     failed = next(entry for entry in entries if entry.get("key") == "stutter-1" and entry["level"] == "error")
     kinds = [one["exc_type"] for one in failed["exception"]]
@@ -116,6 +118,18 @@ def test_a_level_leaves_out_what_is_below_it(shadows: Run, shadow_name: str, for
     assert "declined" in text
     assert "completed" not in text
     assert "knows 3 tasks" not in text
+
+
+def test_a_warning_is_an_entry_like_any_other(program: Callable[..., Program], folder: Path) -> None:
+    """Whoever reads the log as JSON can read all of it."""
+    (folder / "old.py").write_text("import warnings\nwarnings.warn('this is old')\ntasks = []\n")
+    words = ("--url", "memory://x", "--tasks", "old:tasks", "--logging-format", "json", "--until-finished")
+    worker = program("worker", *words)
+    assert worker.end() == 0
+    entries = [json.loads(line) for line in worker.lines]
+    warned = [entry for entry in entries if entry["logger"] == "py.warnings"]
+    assert len(warned) == 1
+    assert "this is old" in warned[0]["event"]
 
 
 @pytest.mark.parametrize("at_a_terminal", [True, False])

@@ -25,7 +25,7 @@ _OF_DAY: Processor = structlog.processors.TimeStamper(fmt="%H:%M:%S", utc=False)
 
 
 def configure(level: str, form: str | None) -> None:
-    """Write what is logged at ``level`` and above to stderr, in the form ``console``, ``plain`` or ``json``.
+    """Write what is logged or warned of at ``level`` and above to stderr: ``console``, ``plain`` or ``json``.
 
     Without a form it is ``console`` if stderr is a terminal, else ``plain``.  No form shows the variables of a
     traceback's frames: arguments of tasks are among them.
@@ -41,6 +41,7 @@ def configure(level: str, form: str | None) -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level)
+    logging.captureWarnings(True)  # noqa: FBT003 - its only argument
 
 
 def _last_steps(form: str) -> list[Processor]:

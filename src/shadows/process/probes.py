@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from shadows.adapters.web import Page
     from shadows.ports.looking import Survey
-    from shadows.process.working import Working
+    from shadows.process.work import Working
     from shadows.shadow import Shadow
 
 PATIENCE: Final = 3.0

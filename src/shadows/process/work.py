@@ -14,7 +14,7 @@ import signal
 import threading
 from contextlib import ExitStack, contextmanager
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import attrs
 
@@ -25,15 +25,47 @@ from shadows.process.probes import Probes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable
+    from types import TracebackType
 
     from shadows.adapters.web import Page
-    from shadows.core.settings import ProcessOptions
-    from shadows.process.working import Working
+    from shadows.core.health import Health
+    from shadows.core.settings import ProcessOptions, WorkerOptions
     from shadows.shadow import Shadow
 
 AT_ONCE: Final = timedelta(0)
 SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 _log = logging.getLogger("shadows.process")
+
+
+class Working(Protocol):
+    """What its process needs of a worker, which offers a whole process too, and so is unknown down here."""
+
+    @property
+    def options(self) -> WorkerOptions:
+        """Every setting in force."""
+        ...
+
+    def health(self) -> Health:
+        """Tell whether it lives, and whether it is ready; any thread may ask."""
+        ...
+
+    def stop(self, within: timedelta | None = None) -> None:
+        """Claim no more, and end within this time."""
+        ...
+
+    async def run_forever(self) -> None:
+        """Work until it is stopped or cancelled."""
+        ...
+
+    async def run_until_finished(self) -> None:
+        """Work until nothing is left."""
+        ...
+
+    async def __aenter__(self) -> Any: ...
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
 
 
 @attrs.define
@@ -96,6 +128,7 @@ async def work(
         ConfigurationError: a port cannot be had; nothing was claimed.
         ShadowsError: the server refuses us.
     """
+    _log.info("starting %r", worker)
     with ExitStack() as serving:
         for server in _servers(options, Probes(shadow, worker, asyncio.get_running_loop()), called):
             serving.enter_context(server)
