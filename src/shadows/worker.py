@@ -25,6 +25,7 @@ from shadows.engine.attend import Attender
 from shadows.engine.ballast import Ballast
 from shadows.engine.drain import drain
 from shadows.engine.elsewhere import Elsewhere
+from shadows.engine.farewell import tell_what_is_left
 from shadows.engine.leftovers import Leftovers
 from shadows.engine.loop import Loop
 from shadows.engine.measure import Measurer
@@ -203,6 +204,7 @@ class Worker:
         tasks: Iterable[Callable[..., Any] | str] | None = None,
         until_finished: bool = False,
         healthcheck_port: int | None = None,
+        metrics_port: int | None = None,
         **arguments: Unpack[WorkerArguments],
     ) -> int:
         """Be a worker's whole process, as ``shadows worker`` is: ``sys.exit(asyncio.run(Worker.run(...)))``.
@@ -216,6 +218,7 @@ class Worker:
             tasks: functions, and paths such as ``"myapp.tasks:tasks"``.
             until_finished: end when nothing is left.
             healthcheck_port: where to serve ``/readyz``, ``/livez`` and ``/autoscale``; 0 is any that is free.
+            metrics_port: where to serve ``/metrics``; may be the same.  Needs the extra ``metrics``.
             **arguments: everything that a worker takes.
 
         Returns:
@@ -227,7 +230,7 @@ class Worker:
         from shadows.process.work import heed, prepare  # noqa: PLC0415 - most workers are embedded and need no server
 
         shadow = Shadow(shadow_name, url)
-        options = prepare(shadow, tasks, healthcheck_port=healthcheck_port)
+        options = prepare(shadow, tasks, {"healthcheck_port": healthcheck_port, "metrics_port": metrics_port})
         return await heed(shadow, cls(shadow, **arguments), options, until_finished=until_finished)
 
     async def run_forever(self) -> None:
@@ -300,7 +303,7 @@ class Worker:
             if ballast.is_gone:
                 raise OutOfMemory(f"a task has used up the memory of {self!r}; what ran was handed back")
             if until_finished:
-                await self._tell_what_is_left(entered)
+                await tell_what_is_left(entered.backend.broker, self._observer)
         finally:
             pump.cancel()  # it has ended, unless we were cancelled even more often
             for chore in chores:
@@ -312,15 +315,6 @@ class Worker:
                 self._drains.pop().cancel()
             self._loop = self._pump = None
             self._observer.stopped(entered.holder)
-
-    async def _tell_what_is_left(self, entered: _Entered) -> None:
-        """Calls that nobody here can run do not hold us up, but somebody should know of them."""
-        try:
-            counts = (await entered.backend.broker.survey(0)).counts
-        except BrokerUnavailable:
-            return
-        if counts.unknown or counts.dead or counts.parked:
-            self._observer.left(counts.unknown, counts.dead, counts.parked)
 
     def _make_loop(self, entered: _Entered, ballast: Ballast, may_run: Callable[[str, str], bool] | None) -> Loop:
         def exhausted() -> None:

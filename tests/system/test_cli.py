@@ -110,7 +110,7 @@ def test_the_worker_offers_every_documented_option_and_its_variable(shadows: Run
     text = re.sub(r"[│\s]+", " ", shadows("worker", "--help").out)
     flags = ["name", "concurrency", "redelivery-timeout", "reconnection-delay", "minimum-check-interval"]
     flags += ["scheduling-resolution", "schedule-automatic-tasks", "drain-timeout"]
-    flags += ["dependency-timeout", "fallback-task", "healthcheck-port"]
+    flags += ["dependency-timeout", "fallback-task", "healthcheck-port", "metrics-port"]
     for flag in flags:
         assert f"--{flag}" in text
         assert f"SHADOW_WORKER_{flag.replace('-', '_').upper()}" in text.replace(" ", "")

@@ -10,7 +10,9 @@ from http.client import HTTPConnection
 from typing import TYPE_CHECKING
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
+from shadows import Shadow
 from shadows.core.outage import MOST
 from tests.system.conftest import PATIENCE, until
 
@@ -77,6 +79,46 @@ def test_a_worker_serves_its_health_and_answers_probes_that_run_a_command(
     assert ill.err.startswith("error: the worker is not well: the broker is away\n")
     alive = shadows("worker", "--check-alive", "--healthcheck-port", str(port))
     assert (alive.code, alive.out) == (0, "alive, the broker is away\n")
+    worker.signal(signal.SIGTERM)
+    assert worker.end() == 0
+
+
+def test_the_same_port_twice_is_one_server_for_probes_and_metrics(
+    program: Start, one_place: str, shadow_name: str
+) -> None:
+    """SEMANTICS, around: Prometheus finds there what OpenTelemetry measures."""
+    words = ("--url", one_place, "--shadows", shadow_name, "--tasks", "jobs:tasks")
+    worker = program("worker", *words, "--healthcheck-port", "0", "--metrics-port", "0")
+    port = int(worker.until(r"port (\d+) serves / /readyz /livez /autoscale /metrics$")[1])
+    becomes(port, "/readyz", (200, "ready\n"))
+
+    async def run_one() -> None:
+        async with Shadow(shadow_name, one_place, allow_unknown=True) as client:
+            await (await client.add("nothing")()).get_result(timeout=PATIENCE)
+
+    async def counted() -> bool:
+        families = text_string_to_metric_families(ask(port, "/metrics")[1])
+        samples = {sample.name: sample for family in families for sample in family.samples}
+        found = samples["shadows_tasks_succeeded_total"]
+        return found.value == 1 and found.labels["shadows_task"] == "nothing"
+
+    asyncio.run(run_one())
+    asyncio.run(until(counted))
+    worker.signal(signal.SIGTERM)
+    assert worker.end() == 0
+
+
+def test_two_ports_are_two_servers(program: Start, one_place: str, shadow_name: str) -> None:
+    """Each has its own pages, and no other."""
+    with socket.create_server(("", 0)) as listening:
+        other = listening.getsockname()[1]
+    words = ("--url", one_place, "--shadows", shadow_name, "--tasks", "jobs:tasks")
+    worker = program("worker", *words, "--healthcheck-port", "0", "--metrics-port", str(other))
+    worker.until(rf"port {other} serves /metrics$")
+    port = int(worker.until(r"port (\d+) serves / /readyz /livez /autoscale$")[1])
+    assert ask(port, "/metrics") == (404, "there is only / /readyz /livez /autoscale\n")
+    assert ask(other, "/metrics")[0] == 200
+    assert ask(other, "/readyz") == (404, "there is only /metrics\n")
     worker.signal(signal.SIGTERM)
     assert worker.end() == 0
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
+from shadows.adapters.observers import prometheus
 from shadows.adapters.web import Answer
 from shadows.core.demand import demand
 from shadows.errors import BrokerError
@@ -38,6 +39,15 @@ class Probes:
     def of_health(self) -> Mapping[str, Page]:
         """What is served where somebody asks for the worker's health, by path."""
         return {"/": self.ready, "/readyz": self.ready, "/livez": self.alive, "/autoscale": self.autoscale}
+
+    @property
+    def of_metrics(self) -> Mapping[str, Page]:
+        """What is served where somebody collects metrics, by path."""
+        return {"/metrics": self.metrics}
+
+    async def metrics(self) -> Answer:
+        """Give the metrics of this process to Prometheus."""
+        return Answer(prometheus.exposition(), kind=prometheus.CONTENT_TYPE)
 
     async def ready(self) -> Answer:
         """Tell whether the worker has claimed, or could have, within the last interval."""

@@ -18,13 +18,14 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import attrs
 
+from shadows.adapters.observers import prometheus
 from shadows.adapters.web import WebServer, listen
 from shadows.core.durations import text
 from shadows.core.settings import process_options
 from shadows.process.probes import Probes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable
+    from collections.abc import Callable, Generator, Iterable, Mapping
     from types import TracebackType
 
     from shadows.adapters.web import Page
@@ -94,16 +95,16 @@ class Stop:
 
 
 def prepare(
-    shadow: Shadow, tasks: Iterable[Callable[..., Any] | str] | None, *, healthcheck_port: int | None
+    shadow: Shadow, tasks: Iterable[Callable[..., Any] | str] | None, told: Mapping[str, object]
 ) -> ProcessOptions:
-    """Register the tasks, functions and paths of such, and return what the process is told.
+    """Register the tasks, functions and paths of such, and return what the process is told, besides, by name.
 
     Raises:
         ConfigurationError: an argument or an environment variable cannot work.
     """
     given = None if tasks is None else list(tasks)
     paths = None if given is None else [task for task in given if isinstance(task, str)]
-    options = process_options({"tasks": paths, "healthcheck_port": healthcheck_port}, os.environ)
+    options = process_options({**told, "tasks": paths}, os.environ)
     for path in options.tasks:
         shadow.register_collection(path)
     for function in given or ():
@@ -125,10 +126,12 @@ async def work(
     Messages about an option call it what ``called`` makes of its name.
 
     Raises:
-        ConfigurationError: a port cannot be had; nothing was claimed.
+        ConfigurationError: a port cannot be had, or metrics lack their packages; nothing was claimed.
         ShadowsError: the server refuses us.
     """
     _log.info("starting %r", worker)
+    if options.metrics_port is not None:
+        prometheus.install()
     with ExitStack() as serving:
         for server in _servers(options, Probes(shadow, worker, asyncio.get_running_loop()), called):
             serving.enter_context(server)
@@ -171,7 +174,11 @@ def heeding(stop: Stop, loop: asyncio.AbstractEventLoop) -> Generator[None]:
 def _servers(options: ProcessOptions, probes: Probes, called: Callable[[str], str]) -> Generator[WebServer]:
     """Take the ports, and give a server for each; the same number twice is one."""
     served: dict[int, tuple[str, dict[str, Page]]] = {}
-    for name, port, pages in (("healthcheck_port", options.healthcheck_port, probes.of_health),):
+    of_options = (
+        ("healthcheck_port", options.healthcheck_port, probes.of_health),
+        ("metrics_port", options.metrics_port, probes.of_metrics),
+    )
+    for name, port, pages in of_options:
         if port is not None:
             served.setdefault(port, (name, {}))[1].update(pages)
     for port, (name, pages) in served.items():

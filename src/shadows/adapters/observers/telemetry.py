@@ -70,7 +70,7 @@ class Telemetry:
             from shadows.adapters.observers.spans import TaskSpans  # noqa: PLC0415 - likewise
 
             more.append(TaskSpans(self.tracer, self.shadow, name, self.known))
-        return together(LogObserver(self.shadow), *more)
+        return together(LogObserver(self.shadow, name), *more)
 
     def follower(self) -> Follower | None:
         """Return who follows what a client asks for."""
