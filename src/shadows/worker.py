@@ -198,7 +198,7 @@ class Worker:
     @classmethod
     async def run(
         cls,
-        shadow_name: str | None = None,
+        shadows_name: str | None = None,
         url: str | None = None,
         *,
         tasks: Iterable[Callable[..., Any] | str] | None = None,
@@ -213,7 +213,7 @@ class Worker:
         one hands back at once.  The environment counts as it does for the command.
 
         Args:
-            shadow_name: whose calls.
+            shadows_name: the shadow whose calls it runs.
             url: where its server is.
             tasks: functions, and paths such as ``"myapp.tasks:tasks"``.
             until_finished: end when nothing is left.
@@ -229,7 +229,7 @@ class Worker:
         """
         from shadows.process.work import heed, prepare  # noqa: PLC0415 - most workers are embedded and need no server
 
-        shadow = Shadow(shadow_name, url)
+        shadow = Shadow(shadows_name, url)
         options = prepare(shadow, tasks, {"healthcheck_port": healthcheck_port, "metrics_port": metrics_port})
         return await heed(shadow, cls(shadow, **arguments), options, until_finished=until_finished)
 

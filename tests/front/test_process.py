@@ -145,8 +145,9 @@ async def test_a_worker_whose_event_loop_hangs_is_dead(
             thread.join()
 
         await (await seen.shadow.add(block)()).get_result(timeout=DEADLINE)
-    assert found["/livez"] == (503, "the event loop or the pump hangs, for 0 s\n")
-    assert found["/readyz"] == (503, "the event loop or the pump hangs, for 0 s\n")
+    for path in ("/livez", "/readyz"):
+        assert found[path][0] == 503
+        assert found[path][1].startswith("the event loop or the pump hangs, for ")
     assert found["/autoscale"] == (503, "the event loop or the broker is busy\n")
 
 

@@ -51,7 +51,7 @@ def test_where_nobody_listens_there_are_logs_and_nothing_else() -> None:
     """No fan-out, no follower; the API alone is nobody."""
     found = find()
     assert (found.meters, found.tracer, found.follower()) == (None, None, None)
-    assert observers(found) == [LogObserver("shop"), LogObserver("shop")]
+    assert observers(found) == [LogObserver("shop"), LogObserver("shop", "w")]
 
 
 def test_a_program_without_an_sdk_never_loads_opentelemetry() -> None:

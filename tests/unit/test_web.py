@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import socket
 from contextlib import suppress
 from http import HTTPStatus
 from http.client import HTTPConnection
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -129,14 +130,22 @@ def test_a_port_that_is_taken_is_refused_in_one_line() -> None:
         listen(taken.getsockname()[1], source="--healthcheck-port")
     text = str(refused.value)
     assert text.startswith("--healthcheck-port=")
-    assert "address already in use" in text
+    assert "cannot be served: address already in use; use" in text
     assert "0 for any that is free" in text
     assert "\n" not in text
 
 
-def test_it_serves_where_there_is_only_one_kind_of_address(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("why", [ValueError("no dual stack"), OSError(errno.EADDRNOTAVAIL, "no such address")])
+def test_it_serves_where_there_is_only_one_kind_of_address(why: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
     """Some machines have no IPv6."""
-    monkeypatch.setattr(socket, "has_dualstack_ipv6", lambda: False)
+    create = socket.create_server
+
+    def refuse(address: tuple[str, int], *, dualstack_ipv6: bool = False, **options: Any) -> socket.socket:
+        if dualstack_ipv6:
+            raise why
+        return create(address, **options)
+
+    monkeypatch.setattr(socket, "create_server", refuse)
     server = WebServer(listen(0, source="x"), PAGES)
     with server:
         assert server.listening.family == socket.AF_INET

@@ -7,7 +7,9 @@ loop busy.
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
+import os
 import socket
 import threading
 from http import HTTPStatus
@@ -26,6 +28,7 @@ PATIENCE: Final = 10.0
 """Seconds that a request and its answer may take."""
 LARGEST: Final = 16_384
 """Bytes that the head of a request may have."""
+_NO_IPV6: Final = frozenset({errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL})
 _log = logging.getLogger("shadows.process")
 
 
@@ -45,13 +48,20 @@ def listen(port: int, *, source: str) -> socket.socket:
         ConfigurationError: it cannot be had; the text begins with ``source``.
     """
     try:
-        if socket.has_dualstack_ipv6():
-            return socket.create_server(("", port), family=socket.AF_INET6, dualstack_ipv6=True)
-        return socket.create_server(("", port))
+        return _open(port)
     except OSError as taken:
-        why = (taken.strerror or str(taken)).lower()
+        why = os.strerror(taken.errno or errno.EIO).lower()
         msg = f"{source}={port} cannot be served: {why}; use another port, or 0 for any that is free"
         raise ConfigurationError(msg) from taken
+
+
+def _open(port: int) -> socket.socket:
+    try:
+        return socket.create_server(("", port), family=socket.AF_INET6, dualstack_ipv6=True)
+    except (OSError, ValueError) as refused:
+        if isinstance(refused, OSError) and refused.errno not in _NO_IPV6:
+            raise
+        return socket.create_server(("", port))
 
 
 @attrs.define

@@ -29,3 +29,4 @@ class WorkerArguments(TypedDict, total=False):
     dependency_timeout: timedelta | None
     task_processes: int | None
     leftover_tasks: Leftover | None
+    enable_internal_instrumentation: bool | None

@@ -168,7 +168,7 @@ def heeding(stop: Stop, loop: asyncio.AbstractEventLoop) -> Generator[None]:
     finally:
         for sign, handler in before.items():
             loop.remove_signal_handler(sign)
-            signal.signal(sign, handler)
+            signal.signal(sign, handler or signal.SIG_DFL)  # what is no handler of Python's cannot be put back
 
 
 def _servers(options: ProcessOptions, probes: Probes, called: Callable[[str], str]) -> Generator[WebServer]:
