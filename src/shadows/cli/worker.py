@@ -9,7 +9,6 @@ from typing import Annotated
 import attrs
 from cyclopts import Parameter
 
-from shadows.cli import check as checks
 from shadows.cli.exits import Code
 from shadows.cli.options import ShadowName, Tasks, Url, load, shadow_of
 from shadows.cli.worker_options import NOTHING_SAID, WorkerWords
@@ -54,6 +53,8 @@ def worker(
     """
     around, options = said.process(tasks), said.worker()
     if check or check_alive:
+        from shadows.cli import check as checks  # noqa: PLC0415 - the HTTP client is slow to import
+
         return checks.check(around.healthcheck_port, "/livez" if check_alive else "/readyz")
     shadow = shadow_of(shadows, url)
     if reload:
