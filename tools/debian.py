@@ -39,14 +39,17 @@ def wrapper(
     called: str,
     script: str | None = None,
     environment: dict[str, str] | None = None,
+    own_libraries: Sequence[str] = (),
 ) -> str:
     """Write the shell script that runs an unpacked program under the name `called`, or a script in it.
 
     It stands in a folder beside `root` and finds everything from its own place, so the whole may be moved.
-    `{root}` in a value of the environment stands for the unpacked folder.
+    `{root}` in a value of the environment stands for the unpacked folder.  `own_libraries` are folders with libraries
+    that only this program uses.
     """
     loader = _one(root, "ld-linux-*.so.*").relative_to(root)
-    libraries = ":".join(f"$root/{path.relative_to(root)}" for path in _library_folders(root))
+    folders = [*own_libraries, *(path.relative_to(root) for path in _library_folders(root))]
+    libraries = ":".join(f"$root/{folder}" for folder in folders)
     lines = ["#!/bin/sh", f'root=$(dirname "$(dirname "$(readlink -f "$0")")")/{shlex.quote(root.name)}']
     lines += [f'export {name}="{value.format(root="$root")}"' for name, value in (environment or {}).items()]
     runs = f'"$root/{program}"' + (f' "$root/{script}"' if script else "")

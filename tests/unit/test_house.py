@@ -43,9 +43,10 @@ def test_every_page_of_the_navigation_exists() -> None:
     assert [page for page in pages if not (ROOT / "docs" / page).is_file()] == []
 
 
-def test_the_lock_file_names_only_the_public_index() -> None:
+@pytest.mark.parametrize("lock", ["uv.lock", "tools/documents.py.lock"])
+def test_a_lock_file_names_only_the_public_index(lock: str) -> None:
     """A lock made against a mirror or a folder of wheels would be of no use to anybody else."""
-    text = (ROOT / "uv.lock").read_text()
+    text = (ROOT / lock).read_text()
     origins = set(re.findall(r'registry = "([^"]*)"', text)) | set(re.findall(r'url = "(https?://[^/"]+)', text))
     assert origins == {"https://pypi.org/simple", "https://files.pythonhosted.org"}
     assert not re.search(r'(path|directory) = "|file:', text)
