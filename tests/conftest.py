@@ -15,7 +15,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="NAMES",
         help="test on valkey-9,redis-6.2 or all or none (default: the newest that is here; in CI all)",
     )
-    parser.addoption("--slow", action="store_true", help="run also what takes longer than half a minute (in CI always)")
+    parser.addoption("--slow", action="store_true", help="run also what takes long or fetches tools (in CI always)")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -29,7 +29,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "slow: takes longer than half a minute; runs in CI and with `--slow`")
+    config.addinivalue_line("markers", "slow: takes long, starts many processes or fetches a tool; runs in CI and with `--slow`")
     try:
         house.choose(config.getoption("--servers"))
     except house.ServerMissingError as why:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     type Tool = Callable[[str], str]
 
-pytestmark = pytest.mark.timeout(600)  # the first run fetches the tools
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]  # the first run fetches the tools
 
 FOLDER = DEPLOY / "docker"
 

@@ -13,7 +13,7 @@ import pytest
 
 from tests.deploy.conftest import DEPLOY, ROOT, dashboard, panels
 
-pytestmark = pytest.mark.timeout(600)  # the first run fetches the models
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]  # the first run fetches the models
 
 DOCUMENTS = sorted([*(DEPLOY / "kubernetes").glob("*.yaml"), *(DEPLOY / "grafana").glob("*.json")])
 LEAST_PANELS = 12

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     type Tool = Callable[[str], str]
 
-pytestmark = pytest.mark.timeout(600)  # the first run fetches the tool
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]  # the first run fetches the tool
 
 ALERTS = (DEPLOY / "prometheus" / "alerts.yml").read_text()
 TRIED = (DEPLOY / "prometheus" / "alerts.test.yml").read_text()

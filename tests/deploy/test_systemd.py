@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     type Tool = Callable[[str], str]
 
-pytestmark = pytest.mark.timeout(600)  # the first run fetches the tool
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]  # the first run fetches the tool
 
 UNIT = DEPLOY / "systemd" / "shadows-worker@.service"
 TARGETS = ("sysinit", "basic", "shutdown", "network-online", "multi-user")

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     type Start = Callable[..., Program]
 
+pytestmark = pytest.mark.slow
+
 TASKS = """
 import asyncio, ctypes, os, resource, signal, time
 from pathlib import Path

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     type Run = Callable[..., Said]
     type Complete = Callable[[str], list[str]]
 
+pytestmark = pytest.mark.slow
+
 ASK = {
     "bash": """
 source "$1"; shift

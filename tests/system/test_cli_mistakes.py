@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
     from tests.servers import Server
 
+pytestmark = pytest.mark.slow
+
 LISTED: dict[str, Any] = tomllib.loads(Path(__file__).with_name("mistakes.toml").read_text())
 PROGRAM = Path(sys.executable).with_name("shadows")
 LONGEST = 8

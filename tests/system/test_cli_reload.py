@@ -30,6 +30,7 @@ def started(monkeypatch: pytest.MonkeyPatch) -> None:
 # As a developer sees it
 
 
+@pytest.mark.slow
 def test_a_worker_starts_anew_when_its_tasks_change(
     program: Callable[..., Program], one_place: str, shadow_name: str, tmp_path: Path
 ) -> None:

@@ -114,6 +114,7 @@ def test_the_programs_of_a_page_run_and_print_what_it_says(
                 asyncio.run(running)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize("page", has("run"))
 def test_the_commands_of_a_page_run(

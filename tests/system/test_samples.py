@@ -40,6 +40,7 @@ def tasks(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_the_worker_of_the_samples_is_probed_measured_and_scaled(
     program: Callable[..., Program],
     shadows: Callable[..., Said],

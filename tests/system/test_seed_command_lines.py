@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from tests.system.conftest import Program
 
-pytestmark = pytest.mark.skipif(not SEEDS.is_dir(), reason=f"{SEEDS} is not there")
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(not SEEDS.is_dir(), reason=f"{SEEDS} is not there")]
 
 DOCUMENTS = ("000", "001", "002", "003")
 FILES = {

@@ -12,6 +12,8 @@ from shadows import Cron, ExecutionState, Perpetual, Retry, Shadow, Timeout, Wor
 from shadows.testing import VirtualClock
 from tests.front.acts import working
 
+pytestmark = pytest.mark.slow
+
 HOUR, DAY, MINUTE = timedelta(hours=1), timedelta(days=1), timedelta(minutes=1)
 NEW_YORK = ZoneInfo("America/New_York")
 WEEK = 7 * DAY

@@ -59,6 +59,7 @@ def test_the_overview_needs_neither_a_parser_nor_what_the_commands_need(words: l
     assert "shadows.shadow" not in modules
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", COMMANDS)
 def test_the_help_of_a_command_needs_no_client_and_no_logs(command: str) -> None:
     """Only a command that speaks to a server imports what speaks to it."""
