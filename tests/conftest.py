@@ -29,7 +29,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "slow: takes long, starts many processes or fetches a tool; runs in CI and with `--slow`")
+    config.addinivalue_line("markers", "slow: takes long or fetches tools; runs in CI and with `--slow`")
     try:
         house.choose(config.getoption("--servers"))
     except house.ServerMissingError as why:
