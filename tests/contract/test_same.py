@@ -490,6 +490,7 @@ def _settings(histories: int) -> settings:
         max_examples=histories,
         stateful_step_count=STEPS,
         deadline=None,
+        derandomize=False,  # which it is by itself where CI=true, so that each further batch would be the first again
         database=None,
         phases=[Phase.generate, Phase.shrink] if SHRINK else [Phase.generate],
         print_blob=True,
