@@ -81,7 +81,7 @@ def test_each_name_comes_from_where_type_checkers_see_it() -> None:
     homes = {name: f"shadows.{home}" for name, home in shadows._HOMES.items()}  # type: ignore[attr-defined,unused-ignore]
     assert {**homes, "tasks": "shadows", "testing": "shadows"} == seen
     for name in seen:
-        assert getattr(shadows, name) is vars(shadows)[name]
+        assert getattr(shadows, name) is vars(shadows)["__getattr__"](name) is vars(shadows)[name]
 
 
 def test_a_name_that_does_not_exist_is_refused_with_a_near_one() -> None:
