@@ -20,6 +20,7 @@ from shadows.engine.attempt import Attempt
 from shadows.engine.elsewhere import Elsewhere
 from shadows.engine.outcomes import Outcomes
 from shadows.engine.run import Runner
+from shadows.engine.wire import Wire
 from shadows.ports.broker import Lease
 
 ROUNDS, RUNS = 15, 4_000
@@ -119,9 +120,9 @@ async def _measure(rounds: int, runs: int) -> dict[str, float]:
     registry = Registry()
     keeping = Keeping(copy_context(), 30.0, print)
     keeping.workplace = workplace = Workplace(None, None, SystemClock(), keeping, _no_handle, _no_report)
-    outcomes = Outcomes(codec, {codec.id: codec}, 1_000)
+    outcomes = Outcomes(Wire.of(codec), 1_000)
     elsewhere = Elsewhere.of(WorkerOptions(name="micro", concurrency=1), codec)
-    runner = Runner(registry.plans, outcomes.codecs, outcomes, elsewhere, LogObserver("micro"), workplace)
+    runner = Runner(registry.plans, outcomes.wire, outcomes, elsewhere, LogObserver("micro"), workplace)
     leases = {}
     for name, task in TASKS.items():
         registered = registry.register(task, names=[name])

@@ -6,25 +6,24 @@ import asyncio
 import os
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Any, cast
+from typing import Any
 
 import attrs
 
-from shadows.adapters.codecs.checked import Checked
 from shadows.core.disposition import Disposition
-from shadows.core.envelope import NO_HEADERS, Envelope, pack, unpack
+from shadows.core.envelope import unpack
 from shadows.core.lifecycle import ExecutionState
 from shadows.core.names import task_key
 from shadows.core.scheduling import Due, due, instant
 from shadows.core.settings import ShadowOptions
 from shadows.dependencies.registry import Registry
 from shadows.dependencies.running import Running
-from shadows.errors import PayloadTooLarge, Undecodable
+from shadows.engine.wire import Wire
+from shadows.errors import PayloadTooLarge, SerializationError, Undecodable
 from shadows.execution import Access, Execution, TaskCall
 from shadows.letters import DeadLetter
 from shadows.ports.broker import Broker, Entry, OnLive, Placed, Placement
 from shadows.ports.clock import Clock
-from shadows.ports.codec import Codec
 from shadows.ports.letters import DeadLetter as Letter
 from shadows.ports.looking import Part, Record
 
@@ -55,8 +54,7 @@ class Calls:
 
     registry: Registry
     options: ShadowOptions
-    codec: Codec
-    codecs: dict[str, Codec]
+    wire: Wire
     clock: Clock
     allow_unknown: bool
     """place calls by the name of a task that is not registered here"""
@@ -77,13 +75,12 @@ class Calls:
         name, called = self._task(function)
         if called is not None:
             self.registry.plans[name].bind(args, kwargs)
-        codec = Checked(self.codec) if _in_debug_mode() else self.codec
-        payload = pack(Envelope(name, codec.id, NO_HEADERS, codec.encode((args, kwargs))))
+        chosen = os.urandom(16).hex() if key is None else task_key(key)
+        payload = self._payload(name, chosen, args, kwargs, called)
         most = self.options.max_payload
         if len(payload) > most:
             msg = f"the arguments of {name} have {len(payload)} bytes; {most} are allowed (max_payload)"
             raise PayloadTooLarge(msg)
-        chosen = os.urandom(16).hex() if key is None else task_key(key)
         return TaskCall(name, args, kwargs, when, chosen, called, payload, key is not None)
 
     def entry(self, call: TaskCall, on_live: OnLive) -> Entry:
@@ -125,7 +122,9 @@ class Calls:
 
     def found(self, record: Record, access: Access) -> Execution[Any]:
         """Return a handle on what was read; what cannot be decoded here is left out."""
-        said = Said(record.task or "") if record.payload is None else self.said(record.payload, record.task or "")
+        said = Said(record.task or "")
+        if record.payload is not None:
+            said = self.said(record.payload, record.key, record.task or "")
         plan = self.registry.plans.get(said.task)
         function = None if plan is None else plan.function
         execution = Execution[Any](
@@ -142,28 +141,21 @@ class Calls:
         execution.take(record)
         return execution
 
-    def said(self, payload: bytes, task: str = "") -> Said:
+    def said(self, payload: bytes, key: str, task: str = "") -> Said:
         """Return what a payload says, as far as that can be decoded here; ``task`` is what is known of it anyway."""
         try:
             envelope = unpack(payload)
             task = envelope.task
-            decoded = self.codecs[envelope.codec].decode(envelope.arguments)
+            plan = self.registry.plans.get(task)
+            return Said(task, *self.wire.arguments(envelope, key, None if plan is None else plan.function))
         except Undecodable as broken:
             return Said(task, unreadable=str(broken))
-        except KeyError as unknown:
-            return Said(task, unreadable=f"encoded by a codec {unknown} that is not configured here")
-        match decoded:
-            case [tuple(), dict()]:
-                args, kwargs = cast("Any", decoded)
-                return Said(task, args, kwargs)
-            case _:
-                return Said(task, unreadable="it holds something other than arguments")
 
     def once_more(self, what: DeadLetter | Record, when: When) -> TaskCall | None:
         """Return a call that failed, to be placed at another time; None of a message that could not be read."""
         if what.key is None or what.payload is None:
             return None
-        said = self.said(what.payload)
+        said = self.said(what.payload, what.key)
         plan = self.registry.plans.get(said.task)
         function = None if plan is None else plan.function
         return TaskCall(said.task, said.args, said.kwargs, when, what.key, function, what.payload, named=True)
@@ -172,7 +164,7 @@ class Calls:
         """Return a dead letter as its readers see it."""
         said = Said("", unreadable="it is a message that nobody could read")
         if found.key is not None:
-            said = self.said(found.payload)
+            said = self.said(found.payload, found.key)
         return DeadLetter(
             found.id,
             found.key,
@@ -206,6 +198,30 @@ class Calls:
             run=None,
             access=access,
         )
+
+    def _payload(
+        self,
+        task: str,
+        key: str,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        function: Callable[..., Any] | None,
+    ) -> bytes:
+        payload = self.wire.call(task, key, args, kwargs, function=function)
+        if _in_debug_mode():
+            self._read_back(payload, key)
+        return payload
+
+    def _read_back(self, payload: bytes, key: str) -> None:
+        """Load at once what was written, so that the producer hears what a worker would meet."""
+        try:
+            self.wire.arguments(unpack(payload), key)
+        except Undecodable as error:
+            reason = error.__cause__ or error
+            raise SerializationError(
+                f"the value can be encoded but not read back ({type(reason).__name__}: {reason}); "
+                "see to it that its class can be rebuilt from what its __reduce__ or __getstate__ returns"
+            ) from error
 
     def _task(self, function: Callable[..., Any] | str) -> tuple[str, Callable[..., Any] | None]:
         if not isinstance(function, str):

@@ -149,7 +149,7 @@ class Execution[R]:
         if record.state is ExecutionState.FAILED and not record.result:
             msg = f"the execution {self.key!r} failed: {record.reason or 'what it raised is not kept any more'}"
             raise TaskFailed(msg)
-        return cast("R", self._access.outcomes.result(record.result))
+        return cast("R", self._access.outcomes.result(record.result, self.key, record.fence, self.function))
 
     async def subscribe(self, ready: asyncio.Event | None = None) -> AsyncGenerator[dict[str, Any]]:
         """Yield an event for the present state and for each one that follows, until the run has ended; and for
@@ -265,7 +265,7 @@ class Execution[R]:
         self.fence = record.fence
         self.error = record.reason
         if record.state is ExecutionState.FAILED and record.reason is None:
-            self.error = self._access.outcomes.in_words(record.result)
+            self.error = self._access.outcomes.in_words(record.result, self.key, record.fence)
 
     def _take_another(self, record: Record) -> None:
         """Another run has the key: the one that this waits to succeed, or one that took its place."""

@@ -71,17 +71,17 @@ class Opened:
         backend = open_backend(connection, terms)
         await backend.__aenter__()
         deadline = options.add_deadline.total_seconds()
-        outcomes = Outcomes(calls.codec, calls.codecs, options.max_result)
+        outcomes = Outcomes(calls.wire, options.max_result)
         watcher = Watcher(backend.broker, backend.event_bus, deadline)
         loop = asyncio.get_running_loop()
         heard = telemetry.find(options.name, calls.registry.plans, internal=options.enable_internal_instrumentation)
-        strikes = Strikes(calls.registry.plans, calls.codecs, heard.of_client())
+        strikes = Strikes(calls.registry.plans, calls.wire, heard.of_client())
         return cls(
             calls,
             backend,
             Producer(backend.broker, deadline, strikes, lambda: heard.hush(Context())),
             Access(watcher, outcomes, calls.clock, loop, keeps_records=terms.execution_ttl > 0),
-            Striker(backend.strike_log, strikes, calls.registry, calls.codec, deadline),
+            Striker(backend.strike_log, strikes, calls.registry, deadline),
             Replayer(backend.broker, deadline, strikes),
             heard,
             heard.follower(),

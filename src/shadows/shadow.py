@@ -8,13 +8,12 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Self, overload
 
 from shadows.adapters.clock import SystemClock
-from shadows.adapters.codecs.cloudpickle import CloudpickleCodec
 from shadows.adapters.open import Connection
 from shadows.calls import Calls, When
 from shadows.core.holder import name_of
 from shadows.core.names import task_key
 from shadows.core.scheduling import instant, milliseconds
-from shadows.core.settings import shadow_options
+from shadows.core.settings import SHADOW, shadow_options
 from shadows.core.strikes import Comparison, Conditions, Strike
 from shadows.dependencies.collection import collection
 from shadows.dependencies.registry import Registry
@@ -23,6 +22,7 @@ from shadows.opened import Opened
 from shadows.ports.broker import Cancellation, OnLive
 from shadows.snapshot import Snapshot, WorkerInfo, taken
 from shadows.tasks import standard_tasks
+from shadows.wiring import wire_of
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from shadows.letters import DeadLetter
     from shadows.ports.backend import Backend
     from shadows.ports.clock import Clock
-    from shadows.ports.codec import Codec
+    from shadows.wiring import Codecs
 
 
 class Shadow:
@@ -50,6 +50,8 @@ class Shadow:
         add_deadline: how long placing a call may take while the server is away; default 5 s.
         max_payload: bytes that the arguments of a call may have; default 8 MiB.
         max_result: bytes that a result may have; default 8 MiB.
+        codec: how values travel: ``"cloudpickle"`` (the default), ``"json"``, a codec of your own, or several of them,
+            of which the first one writes and all read.
         horizon: how far ahead a call may be scheduled; default 10 years.
         allow_unknown: let ``add("name")`` place calls of tasks that are not registered here.
         clock: a :class:`shadows.testing.VirtualClock` to go by instead of the real time; only with ``memory://``.
@@ -72,6 +74,7 @@ class Shadow:
         add_deadline: timedelta | None = None,
         max_payload: int | None = None,
         max_result: int | None = None,
+        codec: Codecs | None = None,
         horizon: timedelta | None = None,
         strict_when: bool | None = None,
         enable_internal_instrumentation: bool | None = None,
@@ -80,18 +83,13 @@ class Shadow:
         connection_pool: Any = None,
         credential_provider: Any = None,
     ) -> None:
-        explicit: Mapping[str, object] = {
-            "name": name, "url": url, "heartbeat_interval": heartbeat_interval, "missed_heartbeats": missed_heartbeats,
-            "execution_ttl": execution_ttl, "add_deadline": add_deadline, "max_payload": max_payload,
-            "max_result": max_result, "horizon": horizon, "strict_when": strict_when,
-            "enable_internal_instrumentation": enable_internal_instrumentation,
-        }  # fmt: skip
+        given = locals()
+        explicit = {option: given[option] for option in SHADOW if option in given}
         self._options = shadow_options(explicit, os.environ)
         self._connection = Connection(self._options.url, self.name, connection_pool, credential_provider, clock)
-        codec = CloudpickleCodec()
         self._registry = Registry.offering(standard_tasks)
-        codecs: dict[str, Codec] = {codec.id: codec}
-        self._calls = Calls(self._registry, self._options, codec, codecs, clock or SystemClock(), allow_unknown)
+        wire = wire_of(self._options)
+        self._calls = Calls(self._registry, self._options, wire, clock or SystemClock(), allow_unknown)
         self._open: Opened | None = None
 
     @property

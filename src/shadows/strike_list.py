@@ -9,7 +9,6 @@ from datetime import datetime, timedelta
 from random import random
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from shadows.adapters.codecs.cloudpickle import CloudpickleCodec
 from shadows.adapters.observers.log import LogObserver
 from shadows.adapters.open import Connection, open_backend
 from shadows.core.backoff import pause
@@ -20,6 +19,7 @@ from shadows.engine.strikes import Striker, Strikes
 from shadows.errors import BrokerError
 from shadows.execution import Execution
 from shadows.ports.backend import Backend, Terms
+from shadows.wiring import wire_of
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -51,9 +51,8 @@ class StrikeList:
         self._connection = Connection(options.url, options.name)
         self._deadline = options.add_deadline.total_seconds()
         self._observer = LogObserver(options.name)
-        self._registry, codec = Registry(), CloudpickleCodec()
-        self._codec = codec
-        self._strikes = Strikes(self._registry.plans, {codec.id: codec}, self._observer)
+        self._registry = Registry()
+        self._strikes = Strikes(self._registry.plans, wire_of(options), self._observer)
         self._backend: Backend | None = None
         self._refresh: asyncio.Task[None] | None = None
 
@@ -141,7 +140,7 @@ class StrikeList:
         if self._backend is None:
             msg = f"{self!r} is not open; use it inside of: async with StrikeList(...) as strikes"
             raise RuntimeError(msg)
-        return Striker(self._backend.strike_log, self._strikes, self._registry, self._codec, self._deadline)
+        return Striker(self._backend.strike_log, self._strikes, self._registry, self._deadline)
 
     async def _keep_up(self) -> None:
         """Read what is new; while the server is away, what is known stays in force."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Self, Unpack
 import attrs
 
 from shadows.adapters.clock import SystemClock
+from shadows.adapters.codecs.cloudpickle import CloudpickleCodec
 from shadows.adapters.observers.log import LogObserver
 from shadows.core.health import NOT_RUNNING, Health
 from shadows.core.holder import Holder, holder
@@ -172,7 +173,7 @@ class Worker:
             raise
         identity = holder(self.name, self._options.redelivery_timeout, nonce=os.urandom(6).hex())
         opened = self._shadow.opened()
-        elsewhere = Elsewhere.of(self._options, opened.access.outcomes.codec)
+        elsewhere = Elsewhere.of(self._options, CloudpickleCodec())
         self._observer = opened.telemetry.of_worker(self.name, self._options.concurrency, self._shadow.clock)
         self._entered = _Entered(identity, backend, elsewhere, self._workplace(backend))
         return self
@@ -324,7 +325,7 @@ class Worker:
         shadow, observer = self._shadow, self._observer
         runner = Runner(
             self._tasks.plans,
-            shadow.calls.codecs,
+            shadow.calls.wire,
             shadow.opened().access.outcomes,
             entered.elsewhere,
             observer,
@@ -360,8 +361,8 @@ class Worker:
     def _make_seeder(self, entered: _Entered) -> Seeder:
         automatic: Mapping[str, Plan] = self._tasks.plans if self._options.schedule_automatic_tasks else {}
         shadow = self._shadow
-        codec, broker = shadow.opened().access.outcomes.codec, entered.backend.broker
-        return Seeder(automatic, codec, broker, self._observer, shadow.calls.registry.watchers)
+        wire, broker = shadow.calls.wire, entered.backend.broker
+        return Seeder(automatic, wire, broker, self._observer, shadow.calls.registry.watchers)
 
     def _chores(
         self, entered: _Entered, loop: Loop, seeder: Seeder

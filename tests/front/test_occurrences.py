@@ -55,7 +55,10 @@ class Chain:
         lease = await self.lease()
         following = Occurrence(lease.payload, due)
         await settle(
-            self.broker, self.who, lease, verdict.completed("say", self.outcomes.of_result(result), follow=following)
+            self.broker,
+            self.who,
+            lease,
+            verdict.completed("say", self.outcomes.of_result(result, lease.key, lease.fence), follow=following),
         )
 
     async def fail(self, error: Exception) -> None:
@@ -63,7 +66,10 @@ class Chain:
         lease = await self.lease()
         following = Occurrence(lease.payload, AT_ONCE)
         await settle(
-            self.broker, self.who, lease, verdict.failed("say", self.outcomes.of_error(error), follow=following)
+            self.broker,
+            self.who,
+            lease,
+            verdict.failed("say", self.outcomes.of_error(error, lease.key, lease.fence), follow=following),
         )
 
     async def end(self) -> None:

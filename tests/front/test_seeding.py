@@ -305,8 +305,8 @@ async def test_somebody_in_a_hurry_is_answered_at_once(shadows: Shadow) -> None:
             assert not restart
             looked.set()
 
-    codec = shadows.opened().access.outcomes.codec
-    seeder = Looking({}, codec, shadows.backend().broker, LogObserver("shop"))
+    wire = shadows.calls.wire
+    seeder = Looking({}, wire, shadows.backend().broker, LogObserver("shop"))
     going = asyncio.create_task(seeder.go_on(_never))
     seeder.hurry()
     await heard(looked)

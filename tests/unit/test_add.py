@@ -5,11 +5,13 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
+from shadows.adapters.codecs.cloudpickle import CloudpickleCodec
 from shadows.adapters.observers.log import LogObserver
 from shadows.dependencies.context import current_execution
 from shadows.engine import add
 from shadows.engine.add import Producer
 from shadows.engine.strikes import Strikes
+from shadows.engine.wire import Wire
 from shadows.errors import BrokenKey, BrokerFull, BrokerUnavailable, OutcomeUnknown
 from shadows.execution import TaskCall
 from shadows.ports.broker import Broker, Entry, Placed, Placement
@@ -32,7 +34,7 @@ def trouble() -> Trouble:
 
 
 def producer(trouble: Trouble, deadline: float = 5.0) -> Producer:
-    return Producer(cast("Broker", trouble), deadline, Strikes({}, {}, LogObserver("house")))
+    return Producer(cast("Broker", trouble), deadline, Strikes({}, Wire.of(CloudpickleCodec()), LogObserver("house")))
 
 
 def given(key: str) -> tuple[Entry, TaskCall]:

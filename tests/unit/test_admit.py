@@ -16,6 +16,7 @@ from shadows.engine.admit import A_MOMENT, TRIP, Admissions, Gatekeeper, Stopped
 from shadows.engine.attempt import Attempt, Stop
 from shadows.engine.conclude import Concluder
 from shadows.engine.outcomes import Outcomes
+from shadows.engine.wire import Wire
 from shadows.errors import BrokerUnavailable, NotAllowed
 from shadows.ports.admission import Admission, Passage
 from shadows.ports.broker import Lease
@@ -123,7 +124,7 @@ class Keeper:
     def __init__(self, answer: Admission = ADMITTED) -> None:
         self.asked: list[Sequence[Gate]] = []
         self.answer = answer
-        concluder = Concluder(Outcomes(CODEC, {CODEC.id: CODEC}, 1000))
+        concluder = Concluder(Outcomes(Wire.of(CODEC), 1000))
         self.keeper = Gatekeeper(LogObserver("test"), concluder, self.ask)
 
     async def ask(self, lease: Lease, gates: Sequence[Gate]) -> Admission:

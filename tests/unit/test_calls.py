@@ -18,6 +18,7 @@ from shadows.core.settings import shadow_options
 from shadows.dependencies.registry import Registry
 from shadows.dependencies.retry import Retry
 from shadows.engine.outcomes import Outcomes
+from shadows.engine.wire import Wire
 from shadows.errors import ConfigurationError, PayloadTooLarge, SerializationError, UnknownTask
 from shadows.execution import Access
 from shadows.ports.broker import Entry, OnLive, Placed, Placement
@@ -30,7 +31,7 @@ NOW = datetime(2030, 1, 1, tzinfo=UTC)
 CODEC = CloudpickleCodec()
 NOBODY_LOOKS = cast("Watcher", None)
 NO_LOOP = cast("asyncio.AbstractEventLoop", None)
-ACCESS = Access(NOBODY_LOOKS, Outcomes(CODEC, {CODEC.id: CODEC}, 1000), SystemClock(), NO_LOOP, keeps_records=True)
+ACCESS = Access(NOBODY_LOOKS, Outcomes(Wire.of(CODEC), 1000), SystemClock(), NO_LOOP, keeps_records=True)
 _retry = Retry(attempts=3)
 
 
@@ -56,7 +57,7 @@ async def ship(order: int, *, express: bool = False, retry: Retry = _retry) -> s
 
 
 def calls(*, allow_unknown: bool = False, **options: object) -> Calls:
-    return Calls(Registry(), shadow_options(options, {}), CODEC, {CODEC.id: CODEC}, StoppedClock(), allow_unknown)
+    return Calls(Registry(), shadow_options(options, {}), Wire.of(CODEC), StoppedClock(), allow_unknown)
 
 
 # Making one

@@ -18,7 +18,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shadows.adapters.codecs import cloudpickle as module
-from shadows.adapters.codecs.checked import Checked
 from shadows.adapters.codecs.cloudpickle import CloudpickleCodec
 from shadows.errors import ConfigurationError, SerializationError, Undecodable
 
@@ -337,12 +336,3 @@ def test_a_class_that_is_gone_is_undecodable_for_now() -> None:
     with pytest.raises(Undecodable, match="missing here: No module named 'fleeting'") as caught:
         CODEC.decode(data)
     assert caught.value.temporary
-
-
-def test_in_development_the_producer_hears_of_what_could_not_be_loaded() -> None:
-    """FAULT 4: the checking codec loads at once what it wrote."""
-    checked = Checked(CODEC)
-    assert checked.id == "p"
-    assert checked.decode(checked.encode(call(1))) == call(1)
-    with pytest.raises(SerializationError, match=r"not read back \(ValueError: no good\)"):
-        checked.encode(call(Unloadable(ValueError("no good"))))

@@ -124,7 +124,7 @@ async def test_arguments_that_cannot_travel_fail_the_run_and_the_chain_goes_on(h
 
     found = await judged(house, work, 1)
     assert found.state is ExecutionState.FAILED
-    assert "SerializationError" in (house.outcomes.in_words(found.body) or "")
+    assert "SerializationError" in (house.outcomes.in_words(found.body, "k", 7) or "")
     assert arguments(found) == ((1,), {})
 
 
@@ -175,14 +175,14 @@ async def test_a_handler_that_raises_or_answers_nonsense_fails_its_run_only(hous
             raise ValueError("no")
 
         found = await judged(house, work)
-        assert (house.outcomes.in_words(found.body) or "").startswith(error)
+        assert (house.outcomes.in_words(found.body, "k", 7) or "").startswith(error)
         assert found.follow is not None
 
     async def ends(follows: Follows = Follows(KeyError("end"))) -> str:
         return "done"
 
     found = await judged(house, ends)
-    assert (found.state, house.outcomes.in_words(found.body)) == (ExecutionState.FAILED, "KeyError: 'end'")
+    assert (found.state, house.outcomes.in_words(found.body, "k", 7)) == (ExecutionState.FAILED, "KeyError: 'end'")
 
 
 async def test_a_handler_that_cannot_be_closed_fails_the_run(house: House) -> None:
@@ -196,7 +196,7 @@ async def test_a_handler_that_cannot_be_closed_fails_the_run(house: House) -> No
 
     found = await judged(house, work)
     assert found.state is ExecutionState.FAILED
-    assert house.outcomes.in_words(found.body) == "KeyError: 'closing'"
+    assert house.outcomes.in_words(found.body, "k", 7) == "KeyError: 'closing'"
 
 
 @pytest.mark.parametrize("why", [*Stop])

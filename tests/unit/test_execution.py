@@ -18,6 +18,7 @@ from shadows.core.lifecycle import ExecutionState
 from shadows.core.scheduling import instant
 from shadows.engine.outcomes import Outcomes
 from shadows.engine.watch import Watcher
+from shadows.engine.wire import Wire
 from shadows.errors import ConfigurationError, ExecutionCancelled, ResultUnavailable, TaskFailed
 from shadows.execution import Access, Execution, TaskCall
 from shadows.ports.backend import Backend, Terms
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 CODEC = CloudpickleCodec()
-OUTCOMES = Outcomes(CODEC, {CODEC.id: CODEC}, 1000)
+OUTCOMES = Outcomes(Wire.of(CODEC), 1000)
 START = 1_900_000_000_000
 _numbers = itertools.count(1)
 
@@ -165,7 +166,7 @@ def test_a_handle_takes_over_what_was_read(access: Access) -> None:
 def test_a_failed_run_tells_its_error_in_a_few_words(access: Access) -> None:
     """A reason, such as a dead letter has, comes first."""
     execution = handle(access)
-    execution.take(record(ExecutionState.FAILED, result=OUTCOMES.of_error(ValueError("no such order"))))
+    execution.take(record(ExecutionState.FAILED, result=OUTCOMES.of_error(ValueError("no such order"), "k", 1)))
     assert execution.error == "ValueError: no such order"
     execution.take(record(ExecutionState.FAILED, reason="worker-lost"))
     assert execution.error == "worker-lost"
@@ -214,7 +215,7 @@ async def test_sync_reads_the_record_anew(access: Access, backend: Backend) -> N
 async def test_the_result_comes_back_and_the_handle_is_up_to_date(access: Access, backend: Backend) -> None:
     """INV 40: it is there as soon as the run has ended."""
     who, lease = await start(backend.broker)
-    await settle(backend.broker, who, lease, done(OUTCOMES.of_result("shipped")))
+    await settle(backend.broker, who, lease, done(OUTCOMES.of_result("shipped", "k", 1)))
     execution = handle(access)
     assert await execution.get_result() == "shipped"
     assert execution.state is ExecutionState.COMPLETED
@@ -236,7 +237,9 @@ async def test_who_waits_is_woken_by_the_end(access: Access, backend: Backend) -
 async def test_what_the_task_raised_is_raised(access: Access, backend: Backend) -> None:
     """With its own type."""
     who, lease = await start(backend.broker)
-    await settle(backend.broker, who, lease, verdict.failed("ship", OUTCOMES.of_error(ValueError("no such order"))))
+    await settle(
+        backend.broker, who, lease, verdict.failed("ship", OUTCOMES.of_error(ValueError("no such order"), "k", 1))
+    )
     execution = handle(access)
     with pytest.raises(ValueError, match="no such order"):
         await execution.get_result()
@@ -387,7 +390,7 @@ async def test_of_nothing_there_are_no_events(access: Access) -> None:
 async def test_a_run_that_has_ended_tells_that_and_no_more(access: Access, backend: Backend) -> None:
     """One event, of a failure with its words."""
     who, lease = await start(backend.broker)
-    await settle(backend.broker, who, lease, verdict.failed("ship", OUTCOMES.of_error(ValueError("no"))))
+    await settle(backend.broker, who, lease, verdict.failed("ship", OUTCOMES.of_error(ValueError("no"), "k", 1)))
     (only,) = [each async for each in handle(access).subscribe()]
     assert (only["state"], only["error"]) == (ExecutionState.FAILED, "ValueError: no")
 

@@ -13,6 +13,7 @@ from shadows.core.scheduling import Due
 from shadows.core.strikes import Strike, strike
 from shadows.dependencies.registry import Registry
 from shadows.engine.strikes import Striker, Strikes
+from shadows.engine.wire import Wire
 from shadows.errors import BrokerUnavailable
 from shadows.ports.backend import Terms
 from shadows.ports.strike_log import Instruction, News
@@ -39,12 +40,12 @@ class Heard:
 def known() -> tuple[Strikes, Heard]:
     """Return a list that knows nothing yet, and its observer."""
     heard, registry = Heard(), Registry()
-    return Strikes(registry.plans, {CODEC.id: CODEC}, cast("Observer", heard)), heard
+    return Strikes(registry.plans, Wire.of(CODEC), cast("Observer", heard)), heard
 
 
 def written(name: str, asked: Strike, **more: Any) -> Instruction:
     """Return the strike as the log tells it."""
-    return Instruction(name, strikes.pack(asked, CODEC.id, CODEC.encode), **more)
+    return Instruction(name, strikes.pack(CODEC.id, CODEC.encode(strikes.plain(asked))), **more)
 
 
 def news(since: str, position: str, *instructions: Instruction, anew: bool = False) -> News:
@@ -137,8 +138,8 @@ class House:
     def __init__(self, deadline: float = 5.0) -> None:
         self.registry = Registry()
         self.trouble = Trouble(cast("Any", open_backend(f"strikes-{next(_numbers)}", Terms()).strike_log))
-        self.known = Strikes(self.registry.plans, {CODEC.id: CODEC}, cast("Observer", Heard()))
-        self.striker = Striker(cast("Any", self.trouble), self.known, self.registry, CODEC, deadline)
+        self.known = Strikes(self.registry.plans, Wire.of(CODEC), cast("Observer", Heard()))
+        self.striker = Striker(cast("Any", self.trouble), self.known, self.registry, deadline)
 
 
 async def test_to_strike_rides_out_a_short_absence() -> None:
@@ -163,7 +164,7 @@ async def test_to_strike_gives_up_at_the_deadline() -> None:
 async def test_who_strikes_knows_it_at_once() -> None:
     """SPEC 2: the answer to the strike brings it, and what others struck meanwhile."""
     house = House()
-    other = Striker(cast("Any", house.trouble), known()[0], house.registry, CODEC, 5)
+    other = Striker(cast("Any", house.trouble), known()[0], house.registry, 5)
     await other.strike(strike("first"), None)
     await house.striker.strike(strike("second"), None)
     assert house.known.judge("first", (), {})

@@ -20,6 +20,7 @@ from shadows.engine.leftovers import Leftovers
 from shadows.engine.loop import Loop
 from shadows.engine.outcomes import Outcomes
 from shadows.engine.run import Runner
+from shadows.engine.wire import Wire
 from shadows.errors import BrokerUnavailable, NotAllowed
 from shadows.ports.broker import Claim, Entry, Lease, Order
 from tests.contract.acts import call, place, state, sweep, worker
@@ -45,10 +46,10 @@ class House:
     def __init__(self, **options: Any) -> None:
         self.trouble = Trouble()
         self.registry = Registry()
-        outcomes = Outcomes(CODEC, {CODEC.id: CODEC}, 1000)
+        outcomes = Outcomes(Wire.of(CODEC), 1000)
         self.runner = Runner(
             self.registry.plans,
-            outcomes.codecs,
+            outcomes.wire,
             outcomes,
             Elsewhere.of(WorkerOptions(name="house", concurrency=1), CODEC),
             LogObserver("house"),

@@ -21,9 +21,18 @@ METHODS = [
 
 def test_there_are_ports() -> None:
     """The list below is not empty by mistake."""
-    assert {"Broker", "Presence", "EventBus", "StrikeLog", "Clock", "Codec", "Observer", "Follower", "Backend"} == {
-        name for name, _ in METHODS
-    } | {"Backend"}
+    assert {
+        "Broker",
+        "Presence",
+        "EventBus",
+        "StrikeLog",
+        "Clock",
+        "Codec",
+        "TypedCodec",
+        "Observer",
+        "Follower",
+        "Backend",
+    } == {name for name, _ in METHODS} | {"Backend"}
 
 
 @pytest.mark.parametrize(("port", "method"), METHODS, ids=lambda one: getattr(one, "__name__", one))

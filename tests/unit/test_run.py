@@ -20,6 +20,7 @@ from shadows.engine.attempt import Attempt, Stop
 from shadows.engine.elsewhere import Elsewhere
 from shadows.engine.outcomes import Outcomes
 from shadows.engine.run import Runner, _not_at_once
+from shadows.engine.wire import Wire
 from shadows.ports.broker import Lease
 from tests.front.acts import comes_true
 from tests.unit.workplace import lease, workplace
@@ -37,10 +38,10 @@ class House:
 
     def __init__(self) -> None:
         self.registry = Registry()
-        self.outcomes = Outcomes(CODEC, {CODEC.id: CODEC}, 1000)
+        self.outcomes = Outcomes(Wire.of(CODEC), 1000)
         self.runner = Runner(
             self.registry.plans,
-            self.outcomes.codecs,
+            self.outcomes.wire,
             self.outcomes,
             Elsewhere.of(WorkerOptions(name="house", concurrency=1), CODEC),
             LogObserver("house"),
@@ -80,7 +81,7 @@ async def test_a_body_that_returned_completes_its_run(house: House) -> None:
     judged = await house.runner.run(house.attempt(add, 1, 2))
     assert judged is not None
     assert (judged.kind, judged.state, judged.task) == (Kind.END, ExecutionState.COMPLETED, "add")
-    assert house.outcomes.result(judged.body) == 3
+    assert house.outcomes.result(judged.body, "k", 7) == 3
 
 
 class Explosive:
@@ -245,7 +246,7 @@ async def test_a_dependency_that_the_caller_supplied_wins(house: House) -> None:
     for args, attempts in ((("x",), 2), (("x", Retry(attempts=9)), 9)):
         judged = await house.runner.run(house.attempt(work, *args))
         assert judged is not None
-        assert house.outcomes.result(judged.body) == attempts
+        assert house.outcomes.result(judged.body, "k", 7) == attempts
 
 
 @pytest.mark.parametrize(

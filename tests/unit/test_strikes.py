@@ -269,9 +269,10 @@ def test_positions_are_numbers_and_not_text() -> None:
 )
 def test_a_strike_travels(asked: Strike) -> None:
     """INV 47: with its version and its codec; its name, its end and whether it holds are the log's to tell."""
-    data = strikes.pack(asked, "p", pickle.dumps)
-    assert strikes.codec_of(data) == "p"
-    assert strikes.unpack(data, pickle.loads) == asked
+    data = strikes.pack("p", pickle.dumps(strikes.plain(asked)))
+    codec, body = strikes.opened(data)
+    assert codec == "p"
+    assert strikes.read(pickle.loads(body)) == asked
 
 
 def test_the_same_strike_has_the_same_name() -> None:
@@ -319,14 +320,14 @@ def test_a_strike_shows_no_values() -> None:
 def test_a_large_strike_is_refused() -> None:
     """INV 46: everybody reads it, so the log is bounded in bytes as well."""
     with pytest.raises(ConfigurationError, match="use smaller values"):
-        strikes.pack(strike("task", "n", "==", "x" * 5000), "p", pickle.dumps)
+        strikes.pack("p", pickle.dumps(strikes.plain(strike("task", "n", "==", "x" * 5000))))
 
 
 @pytest.mark.parametrize("data", [b"", b"\x02p...", b"\xffp..."])
 def test_what_is_no_strike_of_ours_says_so(data: bytes) -> None:
     """INV 47, FAULT 44: a later version may be read by a later release."""
     with pytest.raises(Undecodable) as broken:
-        strikes.codec_of(data)
+        strikes.opened(data)
     assert broken.value.temporary is (data[:1] == b"\x02")
 
 
@@ -346,13 +347,13 @@ def test_what_is_no_strike_of_ours_says_so(data: bytes) -> None:
 def test_what_a_strike_cannot_hold_is_no_strike(plain: object) -> None:
     """FAULT 43: and an operator of a later release is not taken for another one."""
     with pytest.raises(Undecodable):
-        strikes.unpack(b"\x01p" + pickle.dumps(plain), pickle.loads)
+        strikes.read(plain)
 
 
 def test_a_later_release_may_say_more_of_a_strike() -> None:
     """INV 47: what follows is passed over."""
     data = b"\x01p" + pickle.dumps(["task", [], None, "more"])
-    assert strikes.unpack(data, pickle.loads) == strike("task")
+    assert strikes.read(pickle.loads(strikes.opened(data)[1])) == strike("task")
 
 
 def test_a_condition_is_kept_as_it_was_asked() -> None:

@@ -53,10 +53,15 @@ def describe(error: BaseException) -> Failure:
     return Failure(_type_name(error), _message(error), _traceback(error))
 
 
-def encode_failure(codec: _Codec, error: BaseException, *, longest: int = LONGEST_EXCEPTION) -> bytes:
-    """Return the exception's bytes: a description, and itself if it can be loaded again and is short."""
+def in_parts(codec: _Codec, error: BaseException, *, longest: int = LONGEST_EXCEPTION) -> list[object]:
+    """Return what is encoded for the exception: a description, and itself if it can be loaded again and is short."""
     words = describe(error)
-    return codec.encode([words.type, words.message, words.traceback, _encoded(codec, error, longest)])
+    return [words.type, words.message, words.traceback, _encoded(codec, error, longest)]
+
+
+def encode_failure(codec: _Codec, error: BaseException, *, longest: int = LONGEST_EXCEPTION) -> bytes:
+    """Return the exception's bytes."""
+    return codec.encode(in_parts(codec, error, longest=longest))
 
 
 def decode_failure(codec: _Codec, data: bytes) -> Exception:

@@ -11,7 +11,7 @@ from typing import Any, cast
 
 import attrs
 
-from shadows.core import durations, names, paths, urls
+from shadows.core import durations, names, paths, travel, urls
 from shadows.core.names import shown
 from shadows.errors import ConfigurationError
 
@@ -159,4 +159,5 @@ URL = Reader(_url, "redis://localhost:6379/0", urls.redacted)
 SIZE = Reader(_size, "8MiB", _in_units)
 SWITCH = Reader(_switch, "true", lambda value: "true" if value else "false")
 PATHS = Reader(_paths, paths.EXAMPLE, ",".join)
+CODECS = Reader(travel.codecs, "json,cloudpickle", travel.codecs_written)
 TASK = Reader(_task, "myapp.tasks:fallback", _path_of)

@@ -16,6 +16,7 @@ import attrs
 from shadows.core import names, urls
 from shadows.core.names import shown
 from shadows.core.readers import (
+    CODECS,
     MEBIBYTE,
     PATHS,
     SHADOW_NAME,
@@ -63,6 +64,8 @@ class ShadowOptions:
     """bytes"""
     max_result: int = 8 * MEBIBYTE
     """bytes"""
+    codec: tuple[Any, ...] = ("cloudpickle",)
+    """names of codecs, or codecs: the first one writes, all of them read"""
     horizon: timedelta = HORIZON
     strict_when: bool = False
     """whether a time in the past is an error"""
@@ -183,6 +186,7 @@ SHADOW = _settings(
         "add_deadline": span(),
         "max_payload": SIZE,
         "max_result": SIZE,
+        "codec": CODECS,
         "horizon": span(),
         "strict_when": SWITCH,
         "enable_internal_instrumentation": SWITCH,

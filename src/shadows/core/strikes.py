@@ -339,39 +339,43 @@ def identity(struck: Strike, encode: Callable[[object], bytes]) -> str:
     return digest.hexdigest()
 
 
-def pack(struck: Strike, codec: str, encode: Callable[[object], bytes]) -> bytes:
-    """Return the bytes of a strike.
+def plain(struck: Strike) -> list[object]:
+    """Return what is encoded for a strike."""
+    conditions = [[one.parameter, one.operator.value, one.value] for one in struck.conditions]
+    return [struck.function, conditions, struck.reason]
+
+
+def pack(codec: str, body: bytes) -> bytes:
+    """Return the bytes of a strike; ``body`` is what the codec made of it.
 
     Raises:
-        SerializationError: a value cannot travel.
         ConfigurationError: it is too large.
     """
-    conditions = [[one.parameter, one.operator.value, one.value] for one in struck.conditions]
-    data = bytes((VERSION,)) + codec.encode() + encode([struck.function, conditions, struck.reason])
+    data = bytes((VERSION,)) + codec.encode() + body
     if len(data) > LONGEST:
         msg = f"the strike has {len(data):,} bytes; {LONGEST:,} are allowed, for everybody reads it: use smaller values"
         raise ConfigurationError(msg)
     return data
 
 
-def codec_of(data: bytes) -> str:
-    """Return the id of the codec that wrote these bytes.
+def opened(data: bytes) -> tuple[str, bytes]:
+    """Return the id of the codec that wrote these bytes, and what it wrote.
 
     Raises:
         Undecodable: garbled; ``temporary`` when a newer version wrote it.
     """
     if data[:1] != bytes((VERSION,)):
         raise foreign(data[0] if data else 0, "strike")
-    return data[1:_HEAD].decode("latin-1")
+    return data[1:_HEAD].decode("latin-1"), data[_HEAD:]
 
 
-def unpack(data: bytes, decode: Callable[[bytes], Any]) -> Strike:
-    """Return the strike in these bytes, without its name and what the log itself tells.
+def read(decoded: Any) -> Strike:
+    """Return the strike that was encoded, without its name and what the log itself tells.
 
     Raises:
-        Undecodable: garbled.
+        Undecodable: it is none.
     """
-    match decode(data[_HEAD:]):
+    match decoded:
         case [None | str() as function, [*conditions], None | str() as reason, *_]:
             read = tuple(_read_condition(one) for one in conditions)
             if function is not None or read:

@@ -11,7 +11,7 @@ import attrs
 
 from shadows.core import verdict
 from shadows.core.decision import Decision, Then
-from shadows.core.envelope import Envelope, pack, unpack
+from shadows.core.envelope import unpack
 from shadows.core.scheduling import Due, milliseconds
 from shadows.core.verdict import Occurrence
 from shadows.dependencies.dependency import AdmissionBlocked, TaskOutcome
@@ -64,12 +64,13 @@ class Concluder:
                 assert_never(attempt.stop)
         if error is None:
             try:
-                data = self.outcomes.of_result(result)
+                data = self.outcomes.of_result(result, lease.key, lease.fence)
             except BaseException as broken:  # noqa: BLE001 - to encode a value runs code of its class
                 error = broken
             else:
                 return verdict.completed(task, data, reason=reason, follow=follow, last=last)
-        return verdict.failed(task, self.outcomes.of_error(error), reason=reason, follow=follow, last=last)
+        data = self.outcomes.of_error(error, lease.key, lease.fence)
+        return verdict.failed(task, data, reason=reason, follow=follow, last=last)
 
     async def decided(
         self, attempt: Attempt, running: Running, outcome: TaskOutcome, setup: Setup
@@ -131,13 +132,17 @@ class Concluder:
         self, running: Running, decision: Decision, error: BaseException | None
     ) -> tuple[Occurrence, BaseException | None]:
         """Return what follows.  If its arguments cannot travel, the run has failed, and those of before go on."""
-        payload = running.lease.payload
+        lease, payload = running.lease, running.lease.payload
         if decision.args is not None:
             try:
-                envelope = unpack(payload)
-                codec = self.outcomes.codec
-                arguments = codec.encode((decision.args, dict(decision.kwargs or {})))
-                payload = pack(Envelope(envelope.task, codec.id, envelope.headers, arguments))
+                payload = self.outcomes.wire.call(
+                    running.task,
+                    lease.key,
+                    decision.args,
+                    dict(decision.kwargs or {}),
+                    function=running.plan.function,
+                    headers=unpack(payload).headers,
+                )
             except BaseException as broken:  # noqa: BLE001 - to encode a value runs code of its class
                 error = broken
         return Occurrence(payload, decision.due, decision.definition), error

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
@@ -23,7 +23,6 @@ from shadows.errors import ExecutionCancelled, Undecodable
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from shadows.core.envelope import Envelope
     from shadows.core.strikes import Strike
     from shadows.core.verdict import Verdict
     from shadows.dependencies.plan import Plan
@@ -31,8 +30,8 @@ if TYPE_CHECKING:
     from shadows.engine.attempt import Attempt
     from shadows.engine.elsewhere import Elsewhere
     from shadows.engine.outcomes import Outcomes
+    from shadows.engine.wire import Wire
     from shadows.ports.broker import Lease
-    from shadows.ports.codec import Codec
     from shadows.ports.observer import Observer
 
 
@@ -53,7 +52,7 @@ class Runner:
     """Runs bodies.  It asks nobody but the gates, and tells nobody but the observer: its answer is the verdict."""
 
     tasks: Mapping[str, Plan]
-    codecs: Mapping[str, Codec]
+    wire: Wire
     outcomes: Outcomes
     elsewhere: Elsewhere
     observer: Observer
@@ -66,7 +65,7 @@ class Runner:
     exhausted: Callable[[], None] = _nothing
     """hears that there was not enough memory for a body"""
     strikes: Strikes = attrs.field(
-        default=attrs.Factory(lambda self: Strikes(self.tasks, self.codecs, self.observer), takes_self=True)
+        default=attrs.Factory(lambda self: Strikes(self.tasks, self.wire, self.observer), takes_self=True)
     )
     _concluder: Concluder = attrs.field(init=False)
 
@@ -112,7 +111,8 @@ class Runner:
             plan = self.tasks.get(envelope.task, self.fallback)
             if plan is None:
                 return self._refused(envelope.task, lease, verdict.unknown(lease.payload, attempt=lease.attempt))
-            args, kwargs = self._arguments(envelope)
+            function = None if plan is self.fallback else plan.function
+            args, kwargs = self.wire.arguments(envelope, lease.key, function)
         except Undecodable as broken:
             return self._refused("?", lease, _unreadable(lease, broken))
         return Running(self.workplace, lease, envelope.task, plan, args, kwargs)
@@ -200,19 +200,6 @@ class Runner:
         if plan.is_async:
             return await plan.function(*args, **kwargs)
         return await self.elsewhere.run(attempt, plan, args, kwargs, setup)
-
-    def _arguments(self, envelope: Envelope) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        codec = self.codecs.get(envelope.codec)
-        if codec is None:
-            msg = f"encoded by a codec {envelope.codec!r} that is not configured here"
-            raise Undecodable(msg, temporary=True)
-        decoded = codec.decode(envelope.arguments)
-        match decoded:
-            case [tuple(), dict()]:
-                return cast("tuple[tuple[Any, ...], dict[str, Any]]", decoded)
-            case _:
-                msg = "the arguments are no pair of positional and keyword ones"
-                raise Undecodable(msg)
 
     def _refused(self, task: str, lease: Lease, judged: Verdict) -> Verdict:
         self.observer.refused(task, lease, judged)

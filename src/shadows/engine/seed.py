@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Final
 import attrs
 
 from shadows.core.backoff import pause
-from shadows.core.envelope import NO_HEADERS, Envelope, pack
 from shadows.core.scheduling import instant
 from shadows.errors import BrokerUnavailable
 from shadows.ports.seeding import Seed, Seeding
@@ -20,8 +19,8 @@ if TYPE_CHECKING:
 
     from shadows.dependencies.plan import Plan
     from shadows.dependencies.recurring import Recurring
+    from shadows.engine.wire import Wire
     from shadows.ports.broker import Broker
-    from shadows.ports.codec import Codec
     from shadows.ports.observer import Observer
 
 AGAIN: Final = 60.0
@@ -33,7 +32,7 @@ class Seeder:
     """Places the calls of the automatic tasks that a worker knows, each under the task's name."""
 
     tasks: Mapping[str, Plan]
-    codec: Codec
+    wire: Wire
     broker: Broker
     observer: Observer
     watchers: list[Callable[[str, Plan], None]] = attrs.field(factory=list["Callable[[str, Plan], None]"])
@@ -47,7 +46,7 @@ class Seeder:
             return
         now = instant((await self.broker.survey(0)).taken)
         seeds = [
-            Seed(name, self._payload(name), recurring.first(now), recurring.definition)
+            Seed(name, self.wire.call(name, name, (), {}), recurring.first(now), recurring.definition)
             for name, recurring in automatic.items()
         ]
         for seed, seeding in zip(seeds, await self.broker.seed(seeds, restart=restart), strict=True):
@@ -98,6 +97,3 @@ class Seeder:
     def _automatic(self) -> dict[str, Recurring]:
         recurring = {name: plan.recurring for name, plan in self.tasks.items() if plan.recurring is not None}
         return {name: each for name, each in recurring.items() if each.automatic}
-
-    def _payload(self, name: str) -> bytes:
-        return pack(Envelope(name, self.codec.id, NO_HEADERS, self.codec.encode(((), {}))))

@@ -24,11 +24,12 @@ if TYPE_CHECKING:
     from shadows.core.strikes import Conditions
     from shadows.dependencies.plan import Plan
     from shadows.dependencies.registry import Registry
-    from shadows.ports.codec import Codec
+    from shadows.engine.wire import Wire
     from shadows.ports.observer import Observer
     from shadows.ports.strike_log import News, Noted, StrikeLog
 
 _LONGEST_PAUSE = 1.0
+STRIKE = "strike"
 
 
 class Called(Protocol):
@@ -60,7 +61,7 @@ class Strikes:
     """The strike list as this client knows it.  Trips carry its position, so nothing is decided on an old one."""
 
     tasks: Mapping[str, Plan]
-    codecs: Mapping[str, Codec]
+    wire: Wire
     observer: Observer
     book: StrikeBook = attrs.field(factory=StrikeBook)
     _told: set[tuple[str, str]] = attrs.field(factory=set[tuple[str, str]], init=False)
@@ -111,20 +112,14 @@ class Strikes:
         if not instruction.strike:
             return None
         try:
-            codec = self._codec(strikes.codec_of(instruction.strike))
-            found = strikes.unpack(instruction.strike, codec.decode)
+            packed = strikes.opened(instruction.strike)
+            codec, body = self.wire.open(*packed, STRIKE, instruction.name, str(instruction.hold))
+            found = strikes.read(codec.decode(body))
             until = None if instruction.until is None else instant(instruction.until.at or 0)
         except (Undecodable, OverflowError) as broken:
             self.observer.unreadable_strike(instruction.name, broken)
             return None
         return attrs.evolve(found, name=instruction.name, until=until, hold=instruction.hold)
-
-    def _codec(self, codec_id: str) -> Codec:
-        codec = self.codecs.get(codec_id)
-        if codec is None:
-            msg = f"the strike was encoded by a codec {codec_id!r} that is not configured here"
-            raise Undecodable(msg, temporary=True)
-        return codec
 
 
 @attrs.frozen
@@ -134,7 +129,6 @@ class Striker:
     log: StrikeLog
     strikes: Strikes
     registry: Registry
-    codec: Codec
     deadline: float
     """seconds"""
 
@@ -155,15 +149,17 @@ class Striker:
         plan = None if asked.function is None else self.registry.plans.get(asked.function)
         if plan is not None:
             strikes.refuse_misfits(asked, *declared(plan.function))
-        name = strikes.identity(asked, self.codec.encode)
-        packed = strikes.pack(asked, self.codec.id, self.codec.encode)
+        wire = self.strikes.wire
+        wire.refuse_classes(strikes.plain(asked))
+        name = strikes.identity(asked, wire.codec.encode)
+        packed = strikes.pack(*wire.write(strikes.plain(asked), STRIKE, name, str(asked.hold)))
         await self._append(Instruction(name, packed, strikes.ending(until), asked.hold))
 
     async def restore(self, asked: Strike, pace: timedelta | None = None) -> bool:
         """Lift exactly this strike; tell whether it was in force.  What it held is let go, ``pace`` apart."""
         apart = 0 if pace is None else milliseconds(duration(pace, option="pace", zero=True))
         same = [one.name for one in await self.load() if one.same_as(asked)]
-        own = strikes.identity(asked, self.codec.encode)
+        own = strikes.identity(asked, self.strikes.wire.codec.encode)
         noted = [await self._append(Instruction(name), apart) for name in {own: None, **dict.fromkeys(same)}]
         return any(each.found for each in noted)
 

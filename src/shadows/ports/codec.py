@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 
 class Codec(Protocol):
@@ -20,4 +20,13 @@ class Codec(Protocol):
 
     def decode(self, data: bytes) -> Any:
         """Return the value; raise Undecodable."""
+        ...
+
+
+@runtime_checkable
+class TypedCodec(Codec, Protocol):
+    """An encoding that needs to be told which classes a value is made of: by the annotations of the task."""
+
+    def fit(self, value: Any, kind: Any) -> Any:
+        """Return a decoded value as this annotation wants it; raise Undecodable where that cannot be."""
         ...
