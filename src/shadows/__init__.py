@@ -49,6 +49,7 @@ if TYPE_CHECKING:
         CycleError,
         ExecutionCancelled,
         NotAllowed,
+        NotAuthentic,
         OutcomeUnknown,
         OutOfMemory,
         PayloadTooLarge,
@@ -122,6 +123,7 @@ __all__ = [  # noqa: RUF022 - grouped as a newcomer meets them
     "CycleError",
     "ExecutionCancelled",
     "NotAllowed",
+    "NotAuthentic",
     "OutOfMemory",
     "OutcomeUnknown",
     "PayloadTooLarge",
@@ -157,7 +159,8 @@ if not TYPE_CHECKING:  # pragma: no branch - to a type checker, a module with a 
             "dependencies.retry": "ExponentialRetry Retry",
             "dependencies.timeout": "Timeout",
             "errors": "BrokenKey BrokerError BrokerFull BrokerUnavailable ConfigurationError CycleError "
-            "ExecutionCancelled NotAllowed OutOfMemory OutcomeUnknown PayloadTooLarge ProcessDied ResultUnavailable "
+            "ExecutionCancelled NotAllowed NotAuthentic OutOfMemory OutcomeUnknown PayloadTooLarge ProcessDied "
+            "ResultUnavailable "
             "SerializationError ShadowsError TaskFailed Undecodable UnknownTask UnsupportedServer",
             "execution": "Execution TaskCall",
             "letters": "DeadLetter",

@@ -9,6 +9,7 @@
     ├── SerializationError (TypeError)     a value that cannot travel
     │   ├── PayloadTooLarge                ... because it is too big
     │   └── Undecodable                    bytes that cannot be read back
+    │       └── NotAuthentic               ... for nobody who knows the secret has written them
     ├── BrokerError                        the server, or the way to it
     │   ├── BrokerUnavailable              not now; trying again may help
     │   │   ├── BrokerFull                 it has no memory or disk left for new calls
@@ -83,6 +84,12 @@ class Undecodable(SerializationError):
     def __init__(self, message: str, *, temporary: bool = False) -> None:
         super().__init__(message)
         self.temporary = temporary
+
+
+class NotAuthentic(Undecodable):
+    """Bytes from the broker that nobody who knows the secret has sealed as what they pass for; nothing of them was
+    decoded.
+    """
 
 
 class BrokerError(ShadowsError):

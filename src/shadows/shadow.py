@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Self, overload
+from typing import TYPE_CHECKING, Any, Literal, Self, overload
 
 from shadows.adapters.clock import SystemClock
 from shadows.adapters.open import Connection
 from shadows.calls import Calls, When
 from shadows.core.holder import name_of
 from shadows.core.names import task_key
-from shadows.core.scheduling import instant, milliseconds
+from shadows.core.scheduling import instant
 from shadows.core.settings import SHADOW, shadow_options
 from shadows.core.strikes import Comparison, Conditions, Strike
 from shadows.dependencies.collection import collection
@@ -26,13 +26,14 @@ from shadows.wiring import wire_of
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
+    from pathlib import Path
     from types import TracebackType
 
     from shadows.adapters.memory.virtual_clock import VirtualClock
     from shadows.letters import DeadLetter
     from shadows.ports.backend import Backend
     from shadows.ports.clock import Clock
-    from shadows.wiring import Codecs
+    from shadows.wiring import Codecs, Secrets
 
 
 class Shadow:
@@ -52,6 +53,11 @@ class Shadow:
         max_result: bytes that a result may have; default 8 MiB.
         codec: how values travel: ``"cloudpickle"`` (the default), ``"json"``, a codec of your own, or several of them,
             of which the first one writes and all read.
+        secret: what all that is written is sealed with: one, or several of which the first seals and all open; what
+            is not sealed is not read.  Default: nothing is sealed.
+        secret_file: where they stand instead, one in a line.
+        seal: ``"sign"`` (the default), or ``"encrypt"``.
+        accept_unsigned_until: until when what is not sealed is read all the same.
         horizon: how far ahead a call may be scheduled; default 10 years.
         allow_unknown: let ``add("name")`` place calls of tasks that are not registered here.
         clock: a :class:`shadows.testing.VirtualClock` to go by instead of the real time; only with ``memory://``.
@@ -75,6 +81,10 @@ class Shadow:
         max_payload: int | None = None,
         max_result: int | None = None,
         codec: Codecs | None = None,
+        secret: Secrets | None = None,
+        secret_file: str | Path | None = None,
+        seal: Literal["sign", "encrypt"] | None = None,
+        accept_unsigned_until: datetime | None = None,
         horizon: timedelta | None = None,
         strict_when: bool | None = None,
         enable_internal_instrumentation: bool | None = None,
@@ -88,8 +98,8 @@ class Shadow:
         self._options = shadow_options(explicit, os.environ)
         self._connection = Connection(self._options.url, self.name, connection_pool, credential_provider, clock)
         self._registry = Registry.offering(standard_tasks)
-        wire = wire_of(self._options)
-        self._calls = Calls(self._registry, self._options, wire, clock or SystemClock(), allow_unknown)
+        time = clock or SystemClock()
+        self._calls = Calls(self._registry, self._options, wire_of(self._options, time), time, allow_unknown)
         self._open: Opened | None = None
 
     @property
@@ -232,11 +242,8 @@ class Shadow:
         return make
 
     async def add_many(self, calls: Iterable[TaskCall], chunk_size: int = 1000) -> list[Execution[Any]]:
-        """Place many calls, ``chunk_size`` of them in a round trip; each stands alone, and has its own
-        disposition.
-
-        Returns:
-            the executions, in the order of the calls.
+        """Place many calls, ``chunk_size`` of them in a round trip, and return their executions in order; each stands
+        alone, and has its own disposition.
         """
         return await self.opened().place_many(calls, chunk_size, OnLive.KEEP)
 
@@ -346,7 +353,7 @@ class Shadow:
 
     async def workers(self) -> list[WorkerInfo]:
         """Return the workers that are here."""
-        roster = await self.opened().backend.presence.roster(horizon=self.horizon_of_presence)
+        roster = await self.opened().backend.presence.roster(horizon=self._options.presence_horizon)
         return [WorkerInfo(name_of(one.holder), instant(one.last_seen), one.tasks, one.holder) for one in roster]
 
     async def task_workers(self, name: str) -> list[WorkerInfo]:
@@ -362,11 +369,6 @@ class Shadow:
         return self.opened().backend.client()
 
     # For the worker, which is the other front door
-
-    @property
-    def horizon_of_presence(self) -> int:
-        """Milliseconds without a heartbeat after which a worker counts as gone."""
-        return milliseconds(self._options.heartbeat_interval) * self._options.missed_heartbeats
 
     @property
     def calls(self) -> Calls:

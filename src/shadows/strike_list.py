@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from random import random
 from typing import TYPE_CHECKING, Any, Final, Self
 
+from shadows.adapters.clock import SystemClock
 from shadows.adapters.observers.log import LogObserver
 from shadows.adapters.open import Connection, open_backend
 from shadows.core.backoff import pause
@@ -23,6 +24,8 @@ from shadows.wiring import wire_of
 
 if TYPE_CHECKING:
     from types import TracebackType
+
+    from shadows.wiring import Codecs, Secrets
 
 REFRESH: Final = 0.5
 """Seconds between two looks at the list."""
@@ -41,18 +44,28 @@ class StrikeList:
     Args:
         url: where the server is; default as for ``Shadow``.
         name: the shadow's; default as for ``Shadow``.
+        codec: how values travel; default as for ``Shadow``.
+        secret: what strikes are sealed with; default as for ``Shadow``.
 
     Raises:
         ConfigurationError: an argument or an environment variable cannot work.
     """
 
-    def __init__(self, url: str | None = None, name: str | None = None) -> None:
-        options = shadow_options({"name": name, "url": url}, os.environ)
+    def __init__(
+        self,
+        url: str | None = None,
+        name: str | None = None,
+        *,
+        codec: Codecs | None = None,
+        secret: Secrets | None = None,
+    ) -> None:
+        explicit = {"name": name, "url": url, "codec": codec, "secret": secret}
+        options = shadow_options(explicit, os.environ)
         self._connection = Connection(options.url, options.name)
         self._deadline = options.add_deadline.total_seconds()
         self._observer = LogObserver(options.name)
         self._registry = Registry()
-        self._strikes = Strikes(self._registry.plans, wire_of(options), self._observer)
+        self._strikes = Strikes(self._registry.plans, wire_of(options, SystemClock()), self._observer)
         self._backend: Backend | None = None
         self._refresh: asyncio.Task[None] | None = None
 

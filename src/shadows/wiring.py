@@ -6,13 +6,21 @@ from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from shadows.engine.wire import Wire
+from shadows.adapters.codecs.signing import Signing
+from shadows.core.travel import secrets
+from shadows.engine.wire import Wire, never
+from shadows.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from shadows.core.settings import ShadowOptions
+    from shadows.ports.clock import Clock
     from shadows.ports.codec import Codec
+    from shadows.ports.seal import Seal
 
 type Codecs = str | Codec | Sequence[str | Codec]
+type Secrets = str | bytes | Sequence[str | bytes]
 
 _NAMED: Mapping[str, tuple[str, str]] = {
     "cloudpickle": ("shadows.adapters.codecs.cloudpickle", "CloudpickleCodec"),
@@ -20,9 +28,54 @@ _NAMED: Mapping[str, tuple[str, str]] = {
 }
 
 
-def wire_of(options: ShadowOptions) -> Wire:
-    """Return the wire; only the codecs that are asked for are imported."""
-    return Wire.of(*[_codec(each) for each in options.codec])
+def wire_of(options: ShadowOptions, clock: Clock) -> Wire:
+    """Return the wire; only what is asked for is imported.
+
+    Raises:
+        ConfigurationError: the file of the secrets cannot be read, or a secret is missing.
+    """
+    codecs = [_codec(each) for each in options.codec]
+    by_id = {each.id: each for each in codecs}
+    secrets = options.secret or _read(options.secret_file)
+    if not secrets:
+        _refuse_what_needs_one(options)
+        return Wire(codecs[0], by_id, options.name)
+    seals, until = _seals(secrets, options.seal), options.accept_unsigned_until
+    unsealed = until is not None and (lambda: clock.now() < until)
+    by_seal = {each.id: each for each in seals}
+    return Wire(codecs[0], by_id, options.name, seals[0], by_seal, unsealed or never)
+
+
+def _seals(secrets: Sequence[bytes], chosen: str) -> list[Seal]:
+    """Return what seals first, then what else opens: both mean that somebody who knows the secret wrote it."""
+    try:
+        kind: Callable[[Sequence[bytes]], Seal] = import_module("shadows.adapters.codecs.encrypting").Encrypting
+    except ModuleNotFoundError:
+        if chosen == "encrypt":
+            raise ConfigurationError(
+                "seal='encrypt' needs the package cryptography, which is not installed here: "
+                "pip install 'shadow-task[encryption]'"
+            ) from None
+        return [Signing(secrets)]
+    seals: list[Seal] = [Signing(secrets), kind(secrets)]
+    return seals[::-1] if chosen == "encrypt" else seals
+
+
+def _read(file: Path | None) -> tuple[bytes, ...]:
+    if file is None:
+        return ()
+    try:
+        text = file.read_text()
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(f"secret_file={str(file)!r} cannot be read: {error}") from None
+    return secrets(text, f"secret_file={str(file)!r}")
+
+
+def _refuse_what_needs_one(options: ShadowOptions) -> None:
+    asked = "seal='encrypt'" if options.seal == "encrypt" else ""
+    asked = asked or ("accept_unsigned_until" if options.accept_unsigned_until is not None else "")
+    if asked:
+        raise ConfigurationError(f"{asked} says nothing without a secret; set SHADOW_SECRET or SHADOW_SECRET_FILE")
 
 
 def _codec(chosen: str | Codec) -> Codec:

@@ -344,7 +344,7 @@ class Worker:
             runner,
             leftovers,
             observer,
-            shadow.horizon_of_presence,
+            shadow.calls.options.presence_horizon,
         )
         runner.gatekeeper.ask = loop.admissions.ask
         return loop
@@ -371,7 +371,7 @@ class Worker:
             entered.backend.presence,
             entered.holder,
             self._shadow.calls.registry.plans,
-            self._shadow.horizon_of_presence,
+            self._shadow.calls.options.presence_horizon,
             self._options.reconnection_delay.total_seconds(),
             self._observer,
         )

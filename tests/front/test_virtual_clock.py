@@ -317,7 +317,7 @@ async def test_an_idle_worker_is_here_and_a_silent_one_is_not(shadows: Shadow, c
     """INV 34: it sends no heartbeats while it sleeps for a week, but it would."""
     silent = worker("silent")
     async with working(shadows, name="idle"), working(shadows, name="other") as other:
-        await shadows.backend().presence.check_in(silent, [], horizon=shadows.horizon_of_presence)
+        await shadows.backend().presence.check_in(silent, [], horizon=shadows.calls.options.presence_horizon)
         await clock.advance(10 * SECOND)
         assert {one.name for one in await shadows.workers()} == {"idle", "other", "silent"}
         await clock.advance(MILLISECOND)

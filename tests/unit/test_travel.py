@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from shadows.adapters.clock import SystemClock
 from shadows.adapters.codecs.cloudpickle import CloudpickleCodec
 from shadows.adapters.codecs.json import JsonCodec
 from shadows.core.settings import shadow_options
@@ -37,6 +38,7 @@ class Nameless(Own):
 
 
 OWN = Own()
+CLOCK = SystemClock()
 
 
 @pytest.mark.parametrize(
@@ -87,8 +89,8 @@ def test_codecs_can_be_shown() -> None:
 
 def test_the_first_codec_writes_and_all_read() -> None:
     """The environment may say so for a whole deployment."""
-    wire = wire_of(shadow_options({}, {"SHADOW_CODEC": "json,cloudpickle"}))
+    wire = wire_of(shadow_options({}, {"SHADOW_CODEC": "json,cloudpickle"}), CLOCK)
     assert isinstance(wire.codec, JsonCodec)
     assert [type(each) for each in wire.codecs.values()] == [JsonCodec, CloudpickleCodec]
-    assert wire_of(shadow_options({"codec": OWN}, {})).codec is OWN
-    assert isinstance(wire_of(shadow_options({}, {})).codec, CloudpickleCodec)
+    assert wire_of(shadow_options({"codec": OWN}, {}), CLOCK).codec is OWN
+    assert isinstance(wire_of(shadow_options({}, {}), CLOCK).codec, CloudpickleCodec)

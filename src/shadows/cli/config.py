@@ -13,6 +13,7 @@ from shadows.cli.options import AsJson, ShadowName, Tasks, Url, option, shadow_o
 from shadows.cli.printing import console, print_json, table
 from shadows.cli.worker_options import NOTHING_SAID, WorkerWords, default_name
 from shadows.core.settings import PROCESS, SHADOW, WORKER, Effective, effective, misspelt
+from shadows.core.travel import HIDDEN
 from shadows.core.urls import redacted
 
 if TYPE_CHECKING:
@@ -84,9 +85,10 @@ def _show(parts: Mapping[str, list[Effective]]) -> None:
 
 def _complaint(unread: Mapping[str, str]) -> Complaint:
     variable, meant = next(iter(unread.items()))
+    value = HIDDEN if meant == SHADOW["secret"].variable else redacted(os.environ[variable])
     return Complaint(
         Code.CONFIGURATION,
         f"nothing reads the variable {', '.join(unread)}",
         cause=f"{variable} is nearly {meant}",
-        remedy=f"unset {variable}; export {meant}={redacted(os.environ[variable])}",
+        remedy=f"unset {variable}; export {meant}={value}",
     )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import re
+from pathlib import Path
 from typing import Any, cast
 
 import attrs
@@ -148,6 +149,12 @@ def _path_of(task: object) -> str:
     return f"{getattr(task, '__module__', '?')}:{getattr(task, '__qualname__', type(task).__qualname__)}"
 
 
+def _file(value: object, source: str) -> Path:
+    if not isinstance(value, str | Path) or not str(value).strip():
+        raise TypeError(f"{source} must be the path of a file, not {type(value).__name__}")
+    return Path(value)
+
+
 def _refused(source: str, value: object, why: str, *, instead: str = "") -> ConfigurationError:
     written = shown(value) if isinstance(value, str) else shown(repr(value))[1:-1]
     return ConfigurationError(f"{source}={written} {why}", value=str(value), instead=instead)
@@ -160,4 +167,7 @@ SIZE = Reader(_size, "8MiB", _in_units)
 SWITCH = Reader(_switch, "true", lambda value: "true" if value else "false")
 PATHS = Reader(_paths, paths.EXAMPLE, ",".join)
 CODECS = Reader(travel.codecs, "json,cloudpickle", travel.codecs_written)
+SECRETS = Reader(travel.secrets, "what-openssl-rand--base64-32-says", travel.secrets_written)
+FILE = Reader(_file, "/run/secrets/shadow")
+MOMENT = Reader(travel.moment, travel.MOMENT, lambda value: value.isoformat().replace("+00:00", "Z"))
 TASK = Reader(_task, "myapp.tasks:fallback", _path_of)

@@ -8,17 +8,21 @@ from __future__ import annotations
 
 import difflib
 import re
-from datetime import timedelta
+from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any, Literal
 
 import attrs
 
-from shadows.core import names, urls
+from shadows.core import names, travel, urls
 from shadows.core.names import shown
 from shadows.core.readers import (
     CODECS,
+    FILE,
     MEBIBYTE,
+    MOMENT,
     PATHS,
+    SECRETS,
     SHADOW_NAME,
     SIZE,
     SWITCH,
@@ -30,7 +34,7 @@ from shadows.core.readers import (
     span,
     whole,
 )
-from shadows.core.scheduling import HORIZON
+from shadows.core.scheduling import HORIZON, milliseconds
 from shadows.errors import ConfigurationError
 
 TYPE_CHECKING = False
@@ -66,11 +70,24 @@ class ShadowOptions:
     """bytes"""
     codec: tuple[Any, ...] = ("cloudpickle",)
     """names of codecs, or codecs: the first one writes, all of them read"""
+    secret: tuple[bytes, ...] = attrs.field(default=(), repr=travel.secrets_written)
+    """the first one seals, all of them open; none: nothing is sealed"""
+    secret_file: Path | None = None
+    """where the secrets stand, one in a line, if ``secret`` names none"""
+    seal: str = "sign"
+    """what is done with the secret"""
+    accept_unsigned_until: datetime | None = None
+    """until then, what is not sealed is read too"""
     horizon: timedelta = HORIZON
     strict_when: bool = False
     """whether a time in the past is an error"""
     enable_internal_instrumentation: bool = False
     """whether instrumentations of client libraries may trace what nobody asked for directly"""
+
+    @property
+    def presence_horizon(self) -> int:
+        """Milliseconds without a heartbeat after which a worker counts as gone."""
+        return milliseconds(self.heartbeat_interval) * self.missed_heartbeats
 
 
 @attrs.frozen(kw_only=True)
@@ -187,6 +204,10 @@ SHADOW = _settings(
         "max_payload": SIZE,
         "max_result": SIZE,
         "codec": CODECS,
+        "secret": SECRETS,
+        "secret_file": FILE,
+        "seal": choice(*travel.SEALS),
+        "accept_unsigned_until": MOMENT,
         "horizon": span(),
         "strict_when": SWITCH,
         "enable_internal_instrumentation": SWITCH,

@@ -1,7 +1,9 @@
-"""What may be said of how values travel: which codecs write and read them."""
+"""What may be said of how values travel: which codecs write and read them, and what seals them."""
 
 from __future__ import annotations
 
+import re
+from datetime import datetime
 from typing import Any, cast
 
 from shadows.core.names import shown
@@ -15,6 +17,13 @@ CODECS = ("cloudpickle", "json")
 """Those that have a name."""
 RESERVED = ("s", "e")
 """Ids that no codec may have: they say that a message is signed or encrypted."""
+SEALS = ("sign", "encrypt")
+SHORTEST_SECRET = 16
+"""bytes"""
+HIDDEN = "***"
+MOMENT = "2030-01-31T12:00:00Z"
+"""One as it may be written."""
+_MAKE_ONE = "make one: openssl rand -base64 32"
 
 
 def codecs(value: Any, source: str) -> tuple[Any, ...]:
@@ -62,3 +71,56 @@ def _codec(each: Any, source: str) -> Any:
 def codecs_written(found: Iterable[Any]) -> str:
     """Return them as one would write them; a codec that has no name shows as its class."""
     return ",".join(each if isinstance(each, str) else type(each).__name__ for each in found)
+
+
+def secrets(value: Any, source: str) -> tuple[bytes, ...]:
+    """Return secrets: from bytes, a text in which spaces, commas or lines part several, or a list of either.
+
+    Raises:
+        ConfigurationError: there is none, or one is too short to be one; it is not shown.
+        TypeError: it is neither text nor bytes.
+    """
+    written: Iterable[Any] = cast("Any", value) if isinstance(value, list | tuple) else [value]
+    found: list[bytes] = []
+    for each in written:
+        if isinstance(each, str):
+            found += [part.encode() for part in re.split(r"[\s,]+", each) if part]
+        elif isinstance(each, bytes):
+            found.append(each)
+        else:
+            raise TypeError(f"{source} must be text or bytes, or several of them, not {type(each).__name__}")
+    if not found:
+        raise _unfit(f"{source} holds no secret")
+    for each in found:
+        if len(each) < SHORTEST_SECRET:
+            raise _unfit(f"{source} holds a secret of {len(each)} bytes; it needs at least {SHORTEST_SECRET}")
+    return tuple(found)
+
+
+def _unfit(why: str) -> ConfigurationError:
+    return ConfigurationError(f"{why}, {_MAKE_ONE}", value=HIDDEN, remedy=_MAKE_ONE)
+
+
+def secrets_written(found: Iterable[bytes]) -> str:
+    """Return that there are secrets, and how many."""
+    return ",".join(HIDDEN for _ in found)
+
+
+def moment(value: Any, source: str) -> datetime:
+    """Return a moment: an aware datetime, or the text of one.
+
+    Raises:
+        ConfigurationError: it is none, or has no zone.
+    """
+    if isinstance(value, str):
+        try:
+            found = datetime.fromisoformat(value.strip())
+        except ValueError:
+            raise ConfigurationError(f"{source}={shown(value)} is no moment; write for example {MOMENT}") from None
+    elif isinstance(value, datetime):
+        found = value
+    else:
+        raise TypeError(f"{source} must be a datetime, not {type(value).__name__}")
+    if found.utcoffset() is None:
+        raise ConfigurationError(f"{source}={found.isoformat()} has no time zone; write for example {MOMENT}")
+    return found

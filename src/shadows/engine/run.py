@@ -18,7 +18,7 @@ from shadows.engine.admit import Gatekeeper, Stopped
 from shadows.engine.attempt import Attempt
 from shadows.engine.conclude import Concluder
 from shadows.engine.strikes import Strikes
-from shadows.errors import ExecutionCancelled, Undecodable
+from shadows.errors import ExecutionCancelled, NotAuthentic, Undecodable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -110,10 +110,13 @@ class Runner:
             envelope = unpack(lease.payload)
             plan = self.tasks.get(envelope.task, self.fallback)
             if plan is None:
+                self.wire.verify(envelope, lease.key)  # what nobody has sealed shall not wait for somebody who knows it
                 return self._refused(envelope.task, lease, verdict.unknown(lease.payload, attempt=lease.attempt))
             function = None if plan is self.fallback else plan.function
             args, kwargs = self.wire.arguments(envelope, lease.key, function)
         except Undecodable as broken:
+            if isinstance(broken, NotAuthentic):
+                self.observer.distrusted("call", lease.key, broken)
             return self._refused("?", lease, _unreadable(lease, broken))
         return Running(self.workplace, lease, envelope.task, plan, args, kwargs)
 

@@ -14,7 +14,7 @@ from shadows.core.durations import duration
 from shadows.core.scheduling import instant, milliseconds
 from shadows.core.strikes import Strike, StrikeBook
 from shadows.dependencies.arguments import by_name, declared
-from shadows.errors import BrokerUnavailable, Undecodable
+from shadows.errors import BrokerUnavailable, NotAuthentic, Undecodable
 from shadows.ports.strike_log import Instruction
 
 if TYPE_CHECKING:
@@ -117,6 +117,8 @@ class Strikes:
             found = strikes.read(codec.decode(body))
             until = None if instruction.until is None else instant(instruction.until.at or 0)
         except (Undecodable, OverflowError) as broken:
+            if isinstance(broken, NotAuthentic):
+                self.observer.distrusted("strike", instruction.name, broken)
             self.observer.unreadable_strike(instruction.name, broken)
             return None
         return attrs.evolve(found, name=instruction.name, until=until, hold=instruction.hold)

@@ -8,24 +8,44 @@ import attrs
 
 from shadows.core.envelope import NO_HEADERS, Envelope, pack
 from shadows.dependencies.kinds import kinds
-from shadows.errors import SerializationError, Undecodable
+from shadows.errors import NotAuthentic, SerializationError, Undecodable
 from shadows.ports.codec import TypedCodec
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from shadows.ports.codec import Codec
+    from shadows.ports.seal import Seal
 
 CALL = "call"
+SEALS = {"s": "signed", "e": "encrypted"}
+"""The ids of what seals, and a word for each; no codec has such an id."""
+
+
+def never() -> bool:
+    """Not even for now."""
+    return False
 
 
 @attrs.frozen
 class Wire:
-    """Writes with one codec, and reads what one of the configured ones wrote; a message cannot choose another."""
+    """Writes with one codec, and reads what one of the configured ones wrote; a message cannot choose another.
+
+    Where there is a secret, all that is written is sealed under a label that says of which shadow it is, what it is and
+    whose, and nothing is decoded that was not sealed under the same.
+    """
 
     codec: Codec
     codecs: Mapping[str, Codec]
     """by their ids"""
+    shadow: str = ""
+    """its name, which is part of each label"""
+    seal: Seal | None = None
+    """what seals"""
+    seals: Mapping[str, Seal] = attrs.field(factory=dict[str, "Seal"])
+    """what opens, by their ids"""
+    unsealed: Callable[[], bool] = never
+    """whether what is not sealed is read all the same, for now"""
     _typed: Mapping[str, TypedCodec] = attrs.field(init=False, repr=False)
     """those that have to be told the kinds of values"""
 
@@ -78,6 +98,11 @@ class Wire:
             return kinds(function).fit(args, kwargs, self._typed[codec.id].fit)
         return args, kwargs
 
+    def verify(self, envelope: Envelope, key: str) -> None:
+        """Decode nothing; raise NotAuthentic if it is not what was sealed as the call of this key."""
+        if self.seals:
+            self._unsealed(envelope.codec, envelope.arguments, (CALL, key, envelope.task))
+
     def fitted(self, codec: Codec, value: Any, function: Callable[..., Any] | None) -> Any:
         """Return a result as the function's annotation says, where it says anything.
 
@@ -108,20 +133,40 @@ class Wire:
         Raises:
             SerializationError: a part of it cannot travel.
         """
-        del about
-        return self.codec.id, self.codec.encode(value)
+        data = self.codec.encode(value)
+        if self.seal is None:
+            return self.codec.id, data
+        return self.seal.id, self.seal.close(self.codec.id.encode() + data, self._label(about))
 
     def open(self, codec: str, data: bytes, *about: str) -> tuple[Codec, bytes]:
         """Return the codec that reads these bytes, and what it is to read; nothing is decoded yet.
 
         Raises:
-            Undecodable: it is not configured here.
+            NotAuthentic: it was not sealed, or under another label.
+            Undecodable: the codec, or what sealed it, is not configured here.
         """
-        del about
+        if self.seals:
+            codec, data = self._unsealed(codec, data, about)
         found = self.codecs.get(codec)
         if found is None:
-            raise Undecodable(f"encoded by a codec {codec!r} that is not configured here", temporary=True)
+            raise Undecodable(_unknown(codec), temporary=True)
         return found, data
+
+    def _unsealed(self, codec: str, data: bytes, about: tuple[str, ...]) -> tuple[str, bytes]:
+        seal = self.seals.get(codec)
+        if seal is not None:
+            data = seal.open(data, self._label(about))
+            return data[:1].decode("latin-1"), data[1:]
+        if codec not in SEALS and not self.unsealed():
+            raise NotAuthentic("it is not signed, and only what is signed is read here")
+        return codec, data
+
+    def _label(self, about: tuple[str, ...]) -> bytes:
+        """Return what is sealed besides the data; of each kind of thing there are as many parts, so that none can be
+        taken for another.
+        """
+        parts = [each.encode("utf-8", "surrogatepass") for each in ("shadows", "1", self.shadow, *about)]
+        return b"".join(b"%d:%b," % (len(each), each) for each in parts)
 
     def _try(self, envelope: Envelope, key: str, function: Callable[..., Any]) -> None:
         """Do what the worker will do, so that the producer hears what that would meet."""
@@ -129,3 +174,9 @@ class Wire:
             self.arguments(envelope, key, function)
         except Undecodable as error:
             raise SerializationError(str(error)) from error
+
+
+def _unknown(codec: str) -> str:
+    if codec in SEALS:
+        return f"it is {SEALS[codec]}, and what opens that is not configured here (SHADOW_SECRET)"
+    return f"encoded by a codec {codec!r} that is not configured here"

@@ -74,6 +74,10 @@ class Observer(Protocol):
         """A strike cannot be read here, and so forbids nothing here."""
         ...
 
+    def distrusted(self, what: str, name: str, error: Exception) -> None:
+        """Somebody who does not know the secret has written this: a call under its key, or a strike under its name."""
+        ...
+
     def lost(self, lease: Lease) -> None:
         """A lease was lost; its body is being cancelled."""
         ...

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 _worker = logging.getLogger("shadows.worker")
 _task = logging.getLogger("shadows.task")
 _strikes = logging.getLogger("shadows.strikes")
+_security = logging.getLogger("shadows.security")
 
 SAY_THEIR_FACTS: Final = frozenset({_worker.name, _task.name, _strikes.name})
 """Loggers whose records hold, as fields, what their text says too."""
@@ -131,6 +132,9 @@ class LogObserver:
 
     def unreadable_strike(self, name: str, error: Exception) -> None:
         _strikes.error("the strike %s forbids nothing here: %s", name, error)
+
+    def distrusted(self, what: str, name: str, error: Exception) -> None:
+        _security.error("the %s %s is not decoded: %s", what, _plain(name), error)
 
     def lost(self, lease: Lease) -> None:
         _worker.warning(
