@@ -79,7 +79,7 @@ class Calls:
         payload = self._payload(name, chosen, args, kwargs, called)
         most = self.options.max_payload
         if len(payload) > most:
-            msg = f"the arguments of {name} have {len(payload)} bytes; {most} are allowed (max_payload)"
+            msg = f"the arguments of {name} have {len(payload):,} bytes; {most:,} are allowed (max_payload)"
             raise PayloadTooLarge(msg)
         return TaskCall(name, args, kwargs, when, chosen, called, payload, key is not None)
 

@@ -35,7 +35,7 @@ class Outcomes:
         codec, body = self.wire.write(result, outcome.OutcomeKind.RETURNED, key, str(fence))
         if len(body) > self.largest:
             msg = (
-                f"the result has {len(body)} bytes; {self.largest} are allowed (max_result); "
+                f"the result has {len(body):,} bytes; {self.largest:,} are allowed (max_result); "
                 f"return a reference to it instead"
             )
             raise PayloadTooLarge(msg)
