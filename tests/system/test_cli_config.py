@@ -78,6 +78,19 @@ def test_a_password_is_not_shown(shadows: Run, monkeypatch: pytest.MonkeyPatch, 
     assert "export SHADOW_URL=redis://me:***@there/0" in said.err
 
 
+@pytest.mark.parametrize("form", [[], ["--json"]])
+@pytest.mark.parametrize("variable", ["SHADOW_SECRET", "SHADOW_SECRETS"])
+@pytest.mark.parametrize("secret", ["hunter2", "hunter2-hunter2-hunter2,hunter2-hunter2-hunter3"])
+def test_a_secret_is_not_shown(
+    shadows: Run, monkeypatch: pytest.MonkeyPatch, form: list[str], variable: str, secret: str
+) -> None:
+    """FAULT 54: neither where it counts, nor where it is too short, nor where nothing reads it."""
+    monkeypatch.setenv(variable, secret)
+    said = shadows("config", *form)
+    assert "hunter" not in said.out + said.err
+    assert said.code in {0, 78}
+
+
 def test_a_variable_that_nothing_reads_ends_with_78_after_the_list(
     shadows: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -12,7 +12,7 @@ from shadows.core.holder import holder
 from shadows.core.scheduling import Due
 from shadows.core.verdict import Verdict
 from shadows.dependencies import AdmissionBlocked
-from shadows.errors import BrokerUnavailable
+from shadows.errors import BrokerUnavailable, NotAuthentic
 from shadows.ports.broker import Lease, Settlement
 from shadows.ports.observer import Observer
 from shadows.ports.seeding import Seeding
@@ -295,3 +295,9 @@ def test_what_the_text_says_is_in_fields_too(caplog: pytest.LogCaptureFixture) -
     of_call = {"shadow": "shop", "worker": "w-1", "task": "send", "key": "order-7", "attempt": 2}
     facts = [{name: vars(record).get(name) for name in of_call} for record in caplog.records]
     assert facts == [of_call, of_call, {**dict.fromkeys(of_call), "shadow": "shop", "worker": "w-1"}]
+
+
+def test_what_nobody_we_trust_has_written_is_told_to_a_logger_of_its_own(caplog: pytest.LogCaptureFixture) -> None:
+    """FAULT 48: so that somebody can be woken by it."""
+    OBSERVER.distrusted("call", "order-7\n", NotAuthentic("it is not signed"))
+    assert lines(caplog) == [("shadows.security", "ERROR", "the call order-7\\n is not decoded: it is not signed")]

@@ -238,7 +238,7 @@ def test_what_is_no_secret_is_refused_without_being_shown(written: object, words
         SHADOW["secret"].read(written, "SHADOW_SECRET")
     error = caught.value
     assert "too" not in str(error)
-    assert (error.value, error.instead, error.remedy) == ("***", "", "make one: openssl rand -base64 32")
+    assert (error.value, error.instead, error.remedy) == ("***", "", "openssl rand -base64 32")
 
 
 def test_a_secret_is_no_number() -> None:

@@ -23,7 +23,7 @@ SHORTEST_SECRET = 16
 HIDDEN = "***"
 MOMENT = "2030-01-31T12:00:00Z"
 """One as it may be written."""
-_MAKE_ONE = "make one: openssl rand -base64 32"
+_MAKE_ONE = "openssl rand -base64 32"
 
 
 def codecs(value: Any, source: str) -> tuple[Any, ...]:
@@ -98,7 +98,7 @@ def secrets(value: Any, source: str) -> tuple[bytes, ...]:
 
 
 def _unfit(why: str) -> ConfigurationError:
-    return ConfigurationError(f"{why}, {_MAKE_ONE}", value=HIDDEN, remedy=_MAKE_ONE)
+    return ConfigurationError(f"{why}; {_MAKE_ONE} makes a good one", value=HIDDEN, remedy=_MAKE_ONE)
 
 
 def secrets_written(found: Iterable[bytes]) -> str:
