@@ -87,14 +87,16 @@ class Wire:
         Raises:
             Undecodable: they cannot be read here.
         """
-        codec, data = self.open(envelope.codec, envelope.arguments, CALL, key, envelope.task)
+        codec, data = self.codecs.get(envelope.codec), envelope.arguments
+        if codec is None or self.seals:  # which is asked of each call, and rarely so
+            codec, data = self.open(envelope.codec, data, CALL, key, envelope.task)
         decoded = codec.decode(data)
         match decoded:
             case [tuple(), dict()]:
                 args, kwargs = cast("tuple[tuple[Any, ...], dict[str, Any]]", decoded)
             case _:
                 raise Undecodable("the arguments are no pair of positional and keyword ones")
-        if function is not None and codec.id in self._typed:
+        if self._typed and function is not None and codec.id in self._typed:
             return kinds(function).fit(args, kwargs, self._typed[codec.id].fit)
         return args, kwargs
 

@@ -134,7 +134,8 @@ class LogObserver:
         _strikes.error("the strike %s forbids nothing here: %s", name, error)
 
     def distrusted(self, what: str, name: str, error: Exception) -> None:
-        _security.error("the %s %s is not decoded: %s", what, _plain(name), error)
+        facts = {**self._facts(), "key": name} if what == "call" else self._facts()
+        _security.error("the %s %s is not decoded: %s", what, _plain(name), error, extra=facts)
 
     def lost(self, lease: Lease) -> None:
         _worker.warning(
