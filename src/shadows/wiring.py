@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from shadows.adapters.codecs.guarded import guarded
 from shadows.adapters.codecs.signing import Signing
 from shadows.core.travel import secrets
 from shadows.engine.wire import Wire, never
@@ -80,7 +81,8 @@ def _refuse_what_needs_one(options: ShadowOptions) -> None:
 
 def _codec(chosen: str | Codec) -> Codec:
     if not isinstance(chosen, str):
-        return chosen
+        ours = type(chosen).__module__.startswith("shadows.")
+        return chosen if ours else guarded(chosen)
     module, name = _NAMED[chosen]
     kind: Callable[[], Any] = getattr(import_module(module), name)
     made: Codec = kind()

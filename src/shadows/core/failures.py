@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 import attrs
 
-from shadows.errors import SerializationError, TaskFailed, Undecodable
+from shadows.errors import TaskFailed, Undecodable
 
 LONGEST_MESSAGE = 4_000
 """characters"""
@@ -92,7 +92,7 @@ def _encoded(codec: _Codec, error: BaseException, longest: int) -> bytes | None:
         return None
     try:
         data = codec.encode(error)
-    except SerializationError:
+    except Exception:  # noqa: BLE001 - to encode it runs code of its class, whatever the codec
         return None
     return data if len(data) <= longest and _rebuilt(codec, data) is not None else None
 

@@ -125,7 +125,7 @@ class Wire:
         typed = self._typed.get(self.codec.id)
         if typed is not None:
             try:
-                typed.fit(typed.decode(typed.encode(value)), Any)
+                typed.check(typed.decode(typed.encode(value)), Any)
             except Undecodable as error:
                 raise SerializationError(str(error)) from error
 
@@ -173,7 +173,8 @@ class Wire:
     def _try(self, envelope: Envelope, key: str, function: Callable[..., Any]) -> None:
         """Do what the worker will do, so that the producer hears what that would meet."""
         try:
-            self.arguments(envelope, key, function)
+            args, kwargs = self.arguments(envelope, key)
+            kinds(function).fit(args, kwargs, self._typed[self.codec.id].check)
         except Undecodable as error:
             raise SerializationError(str(error)) from error
 

@@ -28,5 +28,11 @@ class TypedCodec(Codec, Protocol):
     """An encoding that needs to be told which classes a value is made of: by the annotations of the task."""
 
     def fit(self, value: Any, kind: Any) -> Any:
-        """Return a decoded value as this annotation wants it; raise Undecodable where that cannot be."""
+        """Return a decoded value as this annotation wants it, and as it is where that says nothing; raise Undecodable
+        where that cannot be.
+        """
+        ...
+
+    def check(self, value: Any, kind: Any) -> None:
+        """Raise Undecodable unless the annotation says all that is needed to rebuild this decoded value."""
         ...

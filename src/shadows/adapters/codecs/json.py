@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 from typing import Any, cast
 
-from shadows.adapters.codecs.fitting import fit
+from shadows.adapters.codecs.fitting import Fitter
 from shadows.adapters.codecs.tags import TAG, Untyped, readers
 from shadows.adapters.codecs.writing import StuckError, Writer
 from shadows.errors import SerializationError, Undecodable
@@ -50,6 +50,8 @@ class JsonCodec:
             raise SerializationError(stuck.told(value)) from None
         except RecursionError as error:
             raise SerializationError("it is nested too deeply for JSON, or contains itself; send it flatter") from error
+        except Exception as error:  # to look into a value runs code of its class
+            raise SerializationError(f"it cannot be told as JSON: {_brief(error)}") from error
 
     def decode(self, data: bytes) -> Any:
         """Return the value in these bytes; instances of classes are :class:`Untyped` until they are fitted.
@@ -67,13 +69,24 @@ class JsonCodec:
             raise Undecodable(f"the value cannot be read: {_brief(error)}") from error
 
     def fit(self, value: Any, kind: Any) -> Any:
-        """Return a decoded value as this annotation wants it.
+        """Return a decoded value as this annotation wants it; where that leaves a class open, it stays untyped.
 
         Raises:
             Undecodable: it holds an instance of a class that the annotation does not name, or cannot be converted.
         """
+        return self._fitted(_LENIENT, value, kind)
+
+    def check(self, value: Any, kind: Any) -> None:
+        """See that nothing of a decoded value stays untyped.
+
+        Raises:
+            Undecodable: something does, or it does not fit.
+        """
+        self._fitted(_STRICT, value, kind)
+
+    def _fitted(self, fitter: Fitter, value: Any, kind: Any) -> Any:
         try:
-            return fit(value, kind)
+            return fitter.fit(value, kind)
         except Undecodable:
             raise
         except RecursionError as error:
@@ -93,6 +106,17 @@ class JsonCodec:
         if "." in name:
             return Untyped(name[1:], cast("object", inner))
         raise Undecodable(f"the value holds a {name!r}, which this release of shadows does not know", temporary=True)
+
+
+def _stays(value: Untyped) -> Any:
+    return value
+
+
+def _refuse(value: Untyped) -> Any:
+    raise Undecodable(f"a {value.name} has come where the annotation names no such class; annotate it with its class")
+
+
+_LENIENT, _STRICT = Fitter(_stays), Fitter(_refuse)
 
 
 def _brief(error: Exception) -> str:

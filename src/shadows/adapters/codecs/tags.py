@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 import attrs
 
 from shadows import errors
+from shadows.dependencies.limit import TooLong
 from shadows.errors import Undecodable
 
 TYPE_CHECKING = False
@@ -40,7 +41,7 @@ def exception_names(exceptions: Iterable[type[Exception]]) -> dict[str, type[Exc
     plain = {name: kind for name, kind in vars(builtins).items() if isinstance(kind, type)}
     ours = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, errors.ShadowsError)]
     found = {name: kind for name, kind in plain.items() if issubclass(kind, Exception) and kind.__name__ == name}
-    return found | {qualified(kind): kind for kind in (*ours, *exceptions)}
+    return found | {qualified(kind): kind for kind in (*ours, TooLong, *exceptions)}
 
 
 def qualified(kind: type[Any]) -> str:

@@ -127,8 +127,8 @@ class Writer:
 
     def _error(self, error: Exception, kind: type[Any]) -> dict[str, Any]:
         name = self._exceptions.get(kind)
-        parts: Any = error.__reduce__()
-        if name is None or parts[0] is not kind:
+        parts: Any = (None,) if name is None else error.__reduce__()
+        if parts[0] is not kind:
             raise StuckError(f"is a {qualified(kind)}, which the codec was not told of; see JsonCodec(exceptions)")
         state = parts[2] if len(parts) > 2 else None  # noqa: PLR2004 - the third part of what __reduce__ returns
         return {ERROR: [name, self._elements(parts[1]), self.plain(state)]}
