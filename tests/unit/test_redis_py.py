@@ -133,9 +133,11 @@ async def test_a_connection_that_breaks_under_a_request_may_have_carried_it(peer
 
 async def test_a_silent_server_is_not_waited_for_for_ever(peer: Peer, monkeypatch: pytest.MonkeyPatch) -> None:
     """FAULT 58: a command may block for as long as it said, and a little longer."""
-    monkeypatch.setattr(redis_py, "TIMEOUT", 0.03)
-    peer.answer = lambda words: INFO if words == "INFO server" else b""
     made = driver(peer)
+    await made.ask(("PING",))
+    await made.wait(("PING",), patience=0)
+    monkeypatch.setattr(redis_py, "TIMEOUT", 0.03)
+    peer.answer = lambda _: b""
     for silence in (made.ask(("PING",)), made.wait(("BLPOP", "k", 0.01), patience=0.01)):
         with pytest.raises(BrokerUnavailable, match=r"the server: no answer within 0\.0") as away:
             await silence
