@@ -58,6 +58,7 @@ PUBLIC = {
     "ExponentialRetry",
     "Logged",
     "NotAllowed",
+    "NotAuthentic",
     "OutOfMemory",
     "OutcomeUnknown",
     "PayloadTooLarge",
