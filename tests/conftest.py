@@ -13,7 +13,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--servers",
         metavar="NAMES",
-        help="test on valkey-9,redis-6.2 or all or none (default: the newest that is here; in CI all)",
+        help="test on valkey-9,redis-6.2,sentinel or all servers or none (default: the newest that is here; in CI all)",
     )
     parser.addoption("--slow", action="store_true", help="run also what takes long or fetches tools (in CI always)")
 
@@ -38,7 +38,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_report_header() -> str:
     here = ", ".join(house.available()) or "none"
-    return f"servers: {', '.join(house.wanted()) or 'none'} (here: {here}; --servers all)"
+    return f"servers: {', '.join(house.places()) or 'none'} (here: {here}; --servers all)"
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -6,6 +6,8 @@
 - `Servers()`: the servers of a whole session, each started when first asked for
 """
 
+from __future__ import annotations
+
 import atexit
 import os
 import re
@@ -17,11 +19,15 @@ import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from tools.servers import NAMES, installed
 
+if TYPE_CHECKING:
+    from tests.topologies import Topology
+
 PATIENCE = 10.0  # seconds for a server to answer its first PING, and to end when it is told to
+TOPOLOGIES = ("sentinel",)
 _chosen: list[str] | None = None
 
 
@@ -46,7 +52,7 @@ def choose(option: str | None) -> None:
         return
     every: dict[str, list[str]] = {"all": list(NAMES), "none": []}
     names = every.get(said, [name.strip() for name in said.split(",")])
-    if lacking := [name for name in names if name not in available()]:
+    if lacking := [name for name in names if name not in (*available(), *TOPOLOGIES)]:
         known = ", ".join(available()) or "none"
         raise ServerMissingError(
             f"no server {', '.join(lacking)} is here, but {known}. `python3 dev.py servers` fetches them"
@@ -56,6 +62,11 @@ def choose(option: str | None) -> None:
 
 def wanted() -> list[str]:
     """Give the names of the servers that this run tests on."""
+    return [name for name in places() if name not in TOPOLOGIES]
+
+
+def places() -> list[str]:
+    """Give the same, and the names of the topologies: wherever a shadow shall live in this run."""
     if _chosen is None:
         choose(None)
     return list(_chosen or [])
@@ -95,9 +106,22 @@ class Server:
         self.stop()
 
     @property
+    def program(self) -> str:
+        """What it is."""
+        return self.name
+
+    @property
     def url(self) -> str:
         """Where a client finds it over TCP."""
         return f"redis://127.0.0.1:{self.port}/0"
+
+    def curtain_url(self, shadow: str) -> str:
+        """Where the keys of a shadow lie."""
+        return self.url
+
+    def base(self, shadow: str) -> str:
+        """What the keys of a shadow begin with."""
+        return f"{shadow}:"
 
     @property
     def socket_path(self) -> Path:
@@ -136,7 +160,7 @@ class Server:
             return self
         self.folder = Path(tempfile.mkdtemp(prefix=f"shadows-{self.name}-"))
         for last in (False, False, True):  # somebody may take the free port before the server does
-            self.port = _free_port()
+            self.port = free_port()
             try:
                 self._launch()
             except ServerDiedError as why:
@@ -230,13 +254,14 @@ class ServerDiedError(Exception):
 
 
 class Servers:
-    """The servers of one session, each started when first asked for.
+    """The servers and topologies of one session, each started when first asked for.
 
     They are shared, so a test uses a shadow name of its own.
     """
 
     def __init__(self) -> None:
         self._running: dict[str, Server] = {}
+        self._topologies: dict[str, Topology] = {}
 
     def get(self, name: str) -> Server:
         """Give the shared server of that name, running."""
@@ -244,8 +269,20 @@ class Servers:
             self._running[name] = Server(name).start()
         return self._running[name]
 
+    def place(self, name: str) -> Server | Topology:
+        """Give the shared server or topology of that name, running."""
+        if name not in TOPOLOGIES:
+            return self.get(name)
+        if name not in self._topologies:
+            from tests import topologies  # noqa: PLC0415 - they are made of servers
+
+            self._topologies[name] = topologies.TOPOLOGIES[name]().start()
+        return self._topologies[name]
+
     def stop(self) -> None:
         """End them all."""
+        while self._topologies:
+            self._topologies.popitem()[1].stop()
         while self._running:
             self._running.popitem()[1].stop()
 
@@ -298,7 +335,8 @@ class _Guard:
 _guard = _Guard()
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Give a port that nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

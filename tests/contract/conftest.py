@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.contract.harness import MemoryHarness, ServerHarness
-from tests.servers import wanted
+from tests.servers import places, wanted
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Ask late which servers are wanted: when this file is read, the command line may not be."""
     if "harness" in metafunc.fixturenames:
-        metafunc.parametrize("harness", ["memory", *wanted()], indirect=True)
+        metafunc.parametrize("harness", ["memory", *places()], indirect=True)
     if "real" in metafunc.fixturenames:
-        metafunc.parametrize("real", wanted(), indirect=True)
+        metafunc.parametrize("real", places(), indirect=True)
     if "server_name" in metafunc.fixturenames:
         metafunc.parametrize("server_name", wanted())
 
@@ -33,7 +33,7 @@ async def harness(request: pytest.FixtureRequest, servers: Servers) -> AsyncIter
         async with MemoryHarness() as model:
             yield model
         return
-    async with ServerHarness(request.param, servers.get(request.param).url) as server:
+    async with ServerHarness(servers.place(request.param)) as server:
         yield server
         assert server.stray_keys() == []
 
@@ -41,6 +41,6 @@ async def harness(request: pytest.FixtureRequest, servers: Servers) -> AsyncIter
 @pytest.fixture
 async def real(request: pytest.FixtureRequest, servers: Servers) -> AsyncIterator[ServerHarness]:
     """Give each real server in turn, to tests that look behind the curtain; the keys are counted as well."""
-    async with ServerHarness(request.param, servers.get(request.param).url) as server:
+    async with ServerHarness(servers.place(request.param)) as server:
         yield server
         assert server.stray_keys() == []

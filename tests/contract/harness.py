@@ -12,10 +12,13 @@ import redis
 
 from shadows.adapters.memory.backend import open_backend as open_memory
 from shadows.adapters.redis.backend import open_backend as open_redis
+from shadows.core.urls import parse
 from shadows.ports.backend import Backend, Terms
 
 if TYPE_CHECKING:
     from shadows.ports.broker import Broker
+    from tests.servers import Server
+    from tests.topologies import Topology
 
 CLOCK = """
 local function clock()
@@ -98,13 +101,14 @@ class MemoryHarness:
 class ServerHarness:
     """A real server: its scripts read the time from a key, and leases are made to look older."""
 
-    def __init__(self, kind: str, url: str, terms: Terms | None = None) -> None:
-        self.kind = kind
-        self.url = url
-        self.name = f"exam-{next(_names)}"
+    def __init__(self, server: Server | Topology, terms: Terms | None = None, *, name: str = "") -> None:
+        self.server = server
+        self.kind = server.name
+        self.url = server.url
+        self.name = name or f"exam-{next(_names)}"
         self.terms = terms or Terms()
         self.now = round(time.time()) * 1000  # not far from the server's, which numbers the messages
-        self.line = redis.Redis.from_url(url, protocol=2)
+        self.line = redis.Redis.from_url(server.curtain_url(self.name), protocol=2)
         """a connection of our own, to look behind the curtain"""
         self.line.response_callbacks.clear()  # the server's answers as they are
         self._names: set[str] = set()
@@ -131,7 +135,7 @@ class ServerHarness:
         if name not in self._names:
             self._names.add(name)
             self.set_clock()
-        made = open_redis(self.url, name, terms or self.terms, clock_source=CLOCK)
+        made = open_redis(parse(self.url), name, terms or self.terms, clock_source=CLOCK)
         return await self._open.enter_async_context(made)
 
     async def pass_time(self, seconds: float) -> None:
@@ -141,8 +145,8 @@ class ServerHarness:
         for name in self._names:
             for token, consumer, idle in self.pending(name):
                 older = ("IDLE", idle + round(seconds * 1000), "JUSTID")
-                if self.ask("XRANGE", f"{name}:stream", token, token):
-                    self.ask("XCLAIM", f"{name}:stream", "workers", consumer, 0, token, *older)
+                if self.ask("XRANGE", self.key("stream", name), token, token):
+                    self.ask("XCLAIM", self.key("stream", name), "workers", consumer, 0, token, *older)
 
     async def somebody_waits(self) -> None:
         while b"blocked_clients:0" in self.ask("INFO", "clients"):  # noqa: ASYNC110 - a server tells nobody of it
@@ -151,19 +155,19 @@ class ServerHarness:
     def set_clock(self) -> None:
         """Tell the scripts what time it is; also after somebody has flushed the server."""
         for name in self._names:
-            self.ask("SET", f"{name}:!clock", self.now)
+            self.ask("SET", self.key("!clock", name), self.now)
 
     def pending(self, name: str = "") -> list[tuple[str, str, int]]:
         """Return message, consumer and idle ms of everything that is leased."""
         try:
-            rows = self.ask("XPENDING", f"{name or self.name}:stream", "workers", "-", "+", 100_000)
+            rows = self.ask("XPENDING", self.key("stream", name), "workers", "-", "+", 100_000)
         except redis.ResponseError:  # no group yet, or a stream that somebody overwrote
             return []
         return [(token.decode(), consumer.decode(), idle) for token, consumer, idle, _ in rows]
 
-    def key(self, suffix: str) -> str:
+    def key(self, suffix: str, name: str = "") -> str:
         """Return the full name of one of the shadow's keys."""
-        return f"{self.name}:{suffix}"
+        return self.server.base(name or self.name) + suffix
 
     def ask(self, *command: str | bytes | float) -> Any:
         """Send one raw command."""
@@ -171,7 +175,7 @@ class ServerHarness:
 
     def keys(self, name: str = "") -> set[str]:
         """Return every key under the shadow's prefix, without it; the harness's own clock is left out."""
-        prefix = f"{name or self.name}:"
+        prefix = self.key("", name)
         _, found = self.ask("SCAN", 0, "MATCH", f"{prefix}*", "COUNT", 1_000_000)
         return {key.decode().removeprefix(prefix) for key in found} - {"!clock"}
 
@@ -185,18 +189,19 @@ class ServerHarness:
 
     def stray_keys(self) -> list[str]:
         """Return the keys that nobody accounts for (INV 41); a shadow that a test wrecked on purpose has none."""
-        return [f"{name}:{suffix}" for name in self._names for suffix in self.keys(name) if self._stray(name, suffix)]
+        every = [(name, suffix) for name in self._names for suffix in self.keys(name)]
+        return [self.key(suffix, name) for name, suffix in every if self._stray(name, suffix)]
 
     def _stray(self, name: str, suffix: str) -> bool:
-        if suffix in FIXED or self.ask("PTTL", f"{name}:{suffix}") != -1:
+        if suffix in FIXED or self.ask("PTTL", self.key(suffix, name)) != -1:
             return False
         if suffix == "!unknown":
             return False  # empty sets do not exist, and every member is a live call that nobody knows
         if suffix == "!releases":  # until the next claims have done what it says
-            return self.ask("ZSCORE", f"{name}:!chores", "release") is None
+            return self.ask("ZSCORE", self.key("!chores", name), "release") is None
         for kind, (marks, members) in GATED.items():
             if suffix.startswith(kind):
-                found = self.ask(*members.format(f"{name}:{suffix}").split(" "))
+                found = self.ask(*members.format(self.key(suffix, name)).split(" "))
                 return not all(self._mark(name, member.decode()) in marks for member in found)
         for prefix in ("runs:", "!next:", "!progress:", "!gates:"):
             if suffix.startswith(prefix):
@@ -205,21 +210,21 @@ class ServerHarness:
 
     def _live(self, name: str, encoded: str) -> bool:
         try:
-            state = self.ask("HGET", f"{name}:runs:{encoded}", "state")
+            state = self.ask("HGET", self.key(f"runs:{encoded}", name), "state")
         except redis.ResponseError:  # a test put something else there
             return False
         return state in {b"scheduled", b"queued", b"running", b"parked"}
 
     def _mark(self, name: str, encoded: str) -> bytes | None:
         """Return how a live call stands with its gates."""
-        state, mark = self.ask("HMGET", f"{name}:runs:{encoded}", "state", "gate")
+        state, mark = self.ask("HMGET", self.key(f"runs:{encoded}", name), "state", "gate")
         return mark if state in {b"scheduled", b"queued", b"running", b"parked"} else None
 
     def sweep_up(self) -> None:
         """Delete everything under the prefixes of this harness."""
         for name in self._names:
             for suffix in [*self.keys(name), "!clock"]:
-                self.ask("DEL", f"{name}:{suffix}")
+                self.ask("DEL", self.key(suffix, name))
 
 
 GATED = {

@@ -300,7 +300,7 @@ def spoilt_server(server_name: str, own_server: Callable[..., Server]) -> Server
 @pytest.fixture
 async def spoilt(spoilt_server: Server) -> AsyncIterator[ServerHarness]:
     """Give a harness on that server."""
-    async with ServerHarness(spoilt_server.name, spoilt_server.url) as harness:
+    async with ServerHarness(spoilt_server) as harness:
         yield harness
 
 

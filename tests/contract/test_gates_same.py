@@ -201,7 +201,7 @@ def test_no_history_tells_the_model_from_a_server_at_the_gates(server_name: str,
     """INV 20, 21, 22: never more run than are allowed, nobody is parked at an open gate, and no slot is left over."""
     loop = asyncio.new_event_loop()
     ran: Counter[str] = Counter()
-    world = {"url": servers.get(server_name).url, "kind": server_name, "loop": loop, "ran": ran}
+    world = {"where": servers.get(server_name), "loop": loop, "ran": ran}
     machine = type("Machine", (SameAtTheGates,), world)
     try:
         run_state_machine_as_test(machine, settings=same._settings(HISTORIES))

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from shadows.core.verdict import Verdict
     from shadows.ports.broker import Broker
     from tests.contract.harness import Harness
-    from tests.servers import Servers
+    from tests.servers import Server, Servers
 
 FEW, ENOUGH = 10, 60
 """So many histories are tried while somebody waits, and so many in CI, where each rare step must come about."""
@@ -118,8 +118,7 @@ def outcome(
 class SameAnswers(RuleBasedStateMachine):
     """One history for both.  Each answer is compared, and after each step each record, the counts and the keys."""
 
-    url: str
-    kind: str
+    where: Server
     loop: asyncio.AbstractEventLoop
     ran: Counter[str]
     keys: tuple[str, ...] = KEYS
@@ -132,7 +131,7 @@ class SameAnswers(RuleBasedStateMachine):
     @initialize(keep=st.sampled_from([0, 9_000_000]), dead_letters=st.sampled_from([2, 10_000]))
     def open(self, keep: int, dead_letters: int) -> None:
         terms = Terms(execution_ttl=keep, dead_letters=dead_letters, unknown_task_ttl=50_000)
-        self.server = ServerHarness(self.kind, self.url, terms)
+        self.server = ServerHarness(self.where, terms)
         self.model = MemoryHarness(terms)
         self.model.now = self.server.now
         self.wait(self.server.__aenter__())
@@ -473,9 +472,7 @@ def test_no_history_tells_the_model_from_a_server(server_name: str, servers: Ser
     """Whatever is asked in whatever order, every answer and every record is the same, and no key is left over."""
     loop = asyncio.new_event_loop()
     ran: Counter[str] = Counter()
-    machine = type(
-        "Machine", (SameAnswers,), {"url": servers.get(server_name).url, "kind": server_name, "loop": loop, "ran": ran}
-    )
+    machine = type("Machine", (SameAnswers,), {"where": servers.get(server_name), "loop": loop, "ran": ran})
     try:
         run_state_machine_as_test(machine, settings=_settings(HISTORIES))
         while HISTORIES > FEW and (missing := {word for word in MUST_HAPPEN if not ran[word]}):

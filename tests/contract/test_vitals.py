@@ -11,6 +11,7 @@ import redis
 from shadows.adapters.redis import rights, scripts
 from shadows.adapters.redis.backend import open_backend
 from shadows.adapters.redis.keys import standalone
+from shadows.core.urls import parse
 from shadows.errors import NotAllowed
 from shadows.ports.backend import Terms
 from tests.contract.acts import call, place
@@ -47,7 +48,7 @@ async def test_a_server_tells_of_itself(real: ServerHarness) -> None:
     """Its version, how it keeps what it is told, and how full it is."""
     before = real.keys()
     vitals = await real.backend.vitals()
-    flavour, _, version = real.kind.partition("-")
+    flavour, _, version = real.server.program.partition("-")
     assert vitals.product == flavour.capitalize()
     assert (vitals.version or "").startswith(version.split(".")[0])
     assert (vitals.log, vitals.snapshots, vitals.unsaved, vitals.user) == (False, False, "", "default")
@@ -62,7 +63,7 @@ async def test_a_server_tells_of_itself(real: ServerHarness) -> None:
 @pytest.fixture
 def guarded(real: ServerHarness) -> Iterator[redis.Redis]:
     """Give a connection to make users with; they are gone after the test."""
-    with redis.Redis.from_url(real.url, protocol=2) as client:
+    with redis.Redis.from_url(real.server.curtain_url(real.name), protocol=2) as client:
         yield client
         client.acl_deluser("clerk")
 
@@ -75,13 +76,13 @@ async def vitals_of(real: ServerHarness, *rules: str) -> Vitals:
 
 
 def _as_clerk(real: ServerHarness) -> Backend:
-    return open_backend(real.url.replace("//", "//clerk:pass@"), real.name, Terms())
+    return open_backend(parse(real.url.replace("//", "//clerk:pass@")), real.name, Terms())
 
 
 @pytest.mark.usefixtures("guarded")
 async def test_rights_that_are_missing_are_named(real: ServerHarness) -> None:
     """FAULT 68: the commands, as a rule of the ACL spells them."""
-    mine = (f"~{real.name}:*", f"&{real.name}:*")
+    mine = (f"~{real.key('*')}", f"&{real.key('*')}")
     found = await vitals_of(real, "+@all", "-xadd", "-time", "-subscribe", *mine)
     assert found.lacking == ("+subscribe", "+time", "+xadd")
     assert (found.user, found.trip > 0, found.skew) == ("clerk", True, 0)
@@ -92,10 +93,10 @@ async def test_rights_that_are_missing_are_named(real: ServerHarness) -> None:
 @pytest.mark.usefixtures("guarded")
 async def test_keys_and_channels_that_are_out_of_reach_are_named(real: ServerHarness) -> None:
     """FAULT 68: as patterns."""
-    found = await vitals_of(real, "+@all", "~other:*", f"&{real.name}:*")
-    assert found.lacking == (f"~{real.name}:*",)
-    found = await vitals_of(real, "+@all", f"~{real.name}:*", "&other:*")
-    assert found.lacking == (f"&{real.name}:*",)
+    found = await vitals_of(real, "+@all", "~other:*", f"&{real.key('*')}")
+    assert found.lacking == (f"~{real.key('*')}",)
+    found = await vitals_of(real, "+@all", f"~{real.key('*')}", "&other:*")
+    assert found.lacking == (f"&{real.key('*')}",)
 
 
 @pytest.mark.usefixtures("guarded")
@@ -113,7 +114,7 @@ async def test_what_may_not_be_asked_is_said(real: ServerHarness) -> None:
 async def test_a_user_with_the_named_rights_can_do_everything(real: ServerHarness) -> None:
     """So the list is neither too long nor too short to be a remedy."""
     needed = sorted({f"+{str(command[0]).lower()}" for command in rights.samples(standalone(real.name))})
-    found = await vitals_of(real, *needed, f"~{real.name}:*", f"&{real.name}:*", "+multi", "+discard")
+    found = await vitals_of(real, *needed, f"~{real.key('*')}", f"&{real.key('*')}", "+multi", "+discard")
     assert found.lacking == ()
     async with _as_clerk(real) as backend:
         assert await place(backend.broker, call("a")) == ["scheduled"]
@@ -132,7 +133,7 @@ async def test_whoever_is_not_let_in_is_told_so(real: ServerHarness) -> None:
 async def test_persistence_and_limits_are_seen(server_name: str) -> None:
     """As they are configured, and when saving goes wrong."""
     with Server(server_name, "--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lru", aof=True) as server:
-        async with open_backend(server.url, "shop", Terms()) as backend:
+        async with open_backend(parse(server.url), "shop", Terms()) as backend:
             vitals = await backend.vitals()
         assert (vitals.log, vitals.eviction, vitals.most_memory) == (True, "allkeys-lru", 100 * 2**20)
 
@@ -141,6 +142,6 @@ async def test_a_replica_says_that_it_is_none_to_write_to(server_name: str) -> N
     """FAULT 62: a URL may lead to one."""
     with Server(server_name) as server, redis.Redis.from_url(server.url) as client:
         client.replicaof("127.0.0.1", "1")
-        async with open_backend(server.url, "shop", Terms()) as backend:
+        async with open_backend(parse(server.url), "shop", Terms()) as backend:
             vitals = await backend.vitals()
         assert (vitals.primary, vitals.lacking) == (False, ())

@@ -8,7 +8,7 @@ import pytest
 
 from tests.front.places import Place, ServerPlace
 from tests.front.proxy import Proxy
-from tests.servers import wanted
+from tests.servers import places, wanted
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Ask late which servers are wanted: when this file is read, the command line may not be."""
     if "place" in metafunc.fixturenames:
-        metafunc.parametrize("place", ["memory", *wanted()], indirect=True)
+        metafunc.parametrize("place", ["memory", *places()], indirect=True)
     if "far" in metafunc.fixturenames:
         metafunc.parametrize("far", wanted(), indirect=True)
 
@@ -28,7 +28,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 @pytest.fixture
 def place(request: pytest.FixtureRequest, servers: Servers) -> Iterator[Place]:
     """Give each backend in turn; afterwards nothing may be left that nobody accounts for (INV 41)."""
-    server = None if request.param == "memory" else servers.get(request.param)
+    server = None if request.param == "memory" else servers.place(request.param)
     made = Place("memory", "memory://front") if server is None else ServerPlace(server.name, server.url, server=server)
     yield made
     try:

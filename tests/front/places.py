@@ -13,6 +13,7 @@ from tests.contract.harness import ServerHarness
 
 if TYPE_CHECKING:
     from tests.servers import Server
+    from tests.topologies import Topology
 
 _numbers = itertools.count(1)
 
@@ -46,13 +47,12 @@ class Place:
 class ServerPlace(Place):
     """A place on a real server."""
 
-    server: Server = attrs.field(kw_only=True)
+    server: Server | Topology = attrs.field(kw_only=True)
     curtain: ServerHarness = attrs.field(init=False)
     """to look behind it"""
 
     def __attrs_post_init__(self) -> None:
-        self.curtain = ServerHarness(self.kind, self.server.url)
-        self.curtain.name = self.name
+        self.curtain = ServerHarness(self.server, name=self.name)
         self.curtain._names.add(self.name)
 
     def leftovers(self) -> list[str]:

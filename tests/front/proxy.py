@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from typing import TYPE_CHECKING, Any, Self
+from urllib.parse import urlsplit
 
 import attrs
 
@@ -111,7 +112,7 @@ class Proxy:
         return fault
 
     async def _link(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        there, away = await asyncio.open_connection("127.0.0.1", self.place.server.port)
+        there, away = await asyncio.open_connection("127.0.0.1", urlsplit(self.place.url).port)
         fates: asyncio.Queue[Fault | None] = asyncio.Queue()
         ways = [
             asyncio.create_task(self._pass_requests(reader, away, fates)),

@@ -11,6 +11,7 @@ from redis.credentials import UsernamePasswordCredentialProvider
 from shadows.adapters.memory.backend import MemoryBackend
 from shadows.adapters.open import Connection, open_backend
 from shadows.adapters.redis.backend import RedisBackend
+from shadows.adapters.redis.places import Address
 from shadows.errors import ConfigurationError
 from shadows.ports.backend import Terms
 
@@ -31,6 +32,12 @@ def server_of(connection: Connection) -> RedisBackend:
     return found
 
 
+def address_of(backend: RedisBackend) -> Address:
+    """Return its place, which must be one server that stays where it is."""
+    assert isinstance(backend.place, Address)
+    return backend.place
+
+
 def test_memory_is_a_place_of_this_process() -> None:
     """What two shadows of one place keep apart is their name."""
     found = open_backend(Connection("memory://here", "shop"), TERMS)
@@ -43,7 +50,7 @@ def test_a_url_leads_to_a_server(scheme: str) -> None:
     """Nothing is connected yet, so that nothing is there to fail."""
     found = server_of(Connection(f"{scheme}://me:pw@example.org:6380/2", "shop"))
     assert (found.keys.base, found.terms) == ("shop:", TERMS)
-    options = found.place.options
+    options = address_of(found).options
     assert (options["host"], options["port"], options["db"]) == ("example.org", 6380, 2)
     assert (options["username"], options["password"]) == ("me", "pw")
     assert found.place.text == f"{scheme}://me:***@example.org:6380/2"
@@ -51,14 +58,14 @@ def test_a_url_leads_to_a_server(scheme: str) -> None:
 
 def test_a_socket_is_a_server_too() -> None:
     """The third of redis-py's ways."""
-    assert server_of(Connection("unix:///run/redis.sock?db=3", "shop")).place.options["path"] == "/run/redis.sock"
+    assert address_of(server_of(Connection("unix:///run/redis.sock?db=3", "shop"))).options["path"] == "/run/redis.sock"
 
 
 def test_a_credential_provider_is_asked_by_the_connections() -> None:
     """FAULT 68: a rotated password is fetched anew with each of them."""
     provider: Any = UsernamePasswordCredentialProvider("me", "pw")
     found = server_of(Connection("redis://example.org", "shop", credentials=provider))
-    assert found.place.options["credential_provider"] is provider
+    assert address_of(found).options["credential_provider"] is provider
 
 
 def test_a_pool_is_used_instead_of_the_url() -> None:
@@ -66,7 +73,7 @@ def test_a_pool_is_used_instead_of_the_url() -> None:
     pool = aioredis.ConnectionPool.from_url("redis://:pw@pool.example.org:7000/1")
     for url in ("redis://localhost:6379/0", "memory://x"):
         found = server_of(Connection(url, "shop", pool))
-        assert (found.place.options["host"], found.place.options["port"]) == ("pool.example.org", 7000)
+        assert (address_of(found).options["host"], address_of(found).options["port"]) == ("pool.example.org", 7000)
         assert found.keys.base == "shop:"
         assert "pw" not in found.place.text
 
@@ -79,7 +86,7 @@ def test_a_pool_and_a_credential_provider_contradict_each_other() -> None:
         open_backend(Connection("redis://x", "shop", pool, provider), TERMS)
 
 
-@pytest.mark.parametrize("url", ["", "localhost", "http://x", "redis+cluster://x", "embedded:///x"])
+@pytest.mark.parametrize("url", ["", "localhost", "http://x", "redis+sentinel://x", "embedded:///x"])
 def test_a_url_that_cannot_work_is_refused(url: str) -> None:
     """Also beside a pool: it is a mistake that somebody will wonder about."""
     with pytest.raises(ConfigurationError, match="url="):

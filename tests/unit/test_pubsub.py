@@ -8,8 +8,9 @@ import pytest
 from shadows.adapters.redis import event_bus
 from shadows.adapters.redis.event_bus import RedisEventBus
 from shadows.adapters.redis.keys import standalone
+from shadows.adapters.redis.places import address
 from shadows.adapters.redis.pubsub import Listener
-from shadows.adapters.redis.redis_py import RedisPyDriver, address
+from shadows.adapters.redis.redis_py import RedisPyDriver
 from shadows.dependencies.context import current_execution
 from shadows.ports.event_bus import Hint
 from tests.front.acts import comes_true
@@ -53,7 +54,7 @@ def listener(peer: Peer, heard: list[Heard]) -> Listener:
     def hear(channel: bytes | None, message: bytes) -> None:
         heard.append((channel, message))
 
-    return Listener(address(peer.url, text="the server").connection, hear)
+    return Listener(address(peer.url, text="the server").connect, hear)
 
 
 async def test_what_listens_for_all_is_nobody_s_own(peer: Peer) -> None:

@@ -12,7 +12,8 @@ from redis.credentials import CredentialProvider
 
 from shadows.adapters.redis import redis_py
 from shadows.adapters.redis.driver import NoScript
-from shadows.adapters.redis.redis_py import RedisPyDriver, address, address_of_pool
+from shadows.adapters.redis.places import address, address_of_pool
+from shadows.adapters.redis.redis_py import RedisPyDriver
 from shadows.errors import BrokerError, BrokerUnavailable, ConfigurationError, NotAllowed, UnsupportedServer
 from tests.front.acts import comes_true, heard
 from tests.unit.peer import INFO, OK, Peer, server

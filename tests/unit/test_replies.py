@@ -6,7 +6,7 @@ import ssl
 import pytest
 from redis import exceptions as foreign
 
-from shadows.adapters.redis.driver import NoScript, first_error
+from shadows.adapters.redis.driver import Elsewhere, NoScript, first_error
 from shadows.adapters.redis.replies import translated
 from shadows.errors import (
     BrokenKey,
@@ -35,22 +35,23 @@ TABLE: list[tuple[BaseException, type[Exception]]] = [
     # FAULT 61, FAULT 62, FAULT 67, FAULT 69, FAULT 70: not now
     (foreign.BusyLoadingError("Redis is loading the dataset in memory"), BrokerUnavailable),
     (R("LOADING Redis is loading the dataset in memory"), BrokerUnavailable),
-    (foreign.ReadOnlyError("You can't write against a read only replica."), BrokerUnavailable),
-    (R("READONLY You can't write against a read only replica."), BrokerUnavailable),
-    (R(IN_A_SCRIPT.format("-READONLY You can't write against a read only replica.")), BrokerUnavailable),
-    (foreign.MasterDownError("Link with MASTER is down"), BrokerUnavailable),
-    (R("MASTERDOWN Link with MASTER is down"), BrokerUnavailable),
-    (foreign.ClusterDownError("The cluster is down"), BrokerUnavailable),
-    (R("CLUSTERDOWN Hash slot not served"), BrokerUnavailable),
+    (foreign.ReadOnlyError("You can't write against a read only replica."), Elsewhere),
+    (R("READONLY You can't write against a read only replica."), Elsewhere),
+    (R(IN_A_SCRIPT.format("-READONLY You can't write against a read only replica.")), Elsewhere),
+    (foreign.MasterDownError("Link with MASTER is down"), Elsewhere),
+    (R("MASTERDOWN Link with MASTER is down"), Elsewhere),
+    (foreign.ClusterDownError("The cluster is down"), Elsewhere),
+    (R("CLUSTERDOWN Hash slot not served"), Elsewhere),
     (foreign.TryAgainError("Multiple keys request during rehashing of slot"), BrokerUnavailable),
     (R("TRYAGAIN Multiple keys request during rehashing of slot"), BrokerUnavailable),
-    (foreign.MovedError("3999 127.0.0.1:6381"), BrokerUnavailable),
-    (R("MOVED 3999 127.0.0.1:6381"), BrokerUnavailable),
+    (foreign.MovedError("3999 127.0.0.1:6381"), Elsewhere),
+    (R("MOVED 3999 127.0.0.1:6381"), Elsewhere),
+    (R("ERR Script attempted to access a non local key in a cluster node"), Elsewhere),
     (foreign.AskError("3999 127.0.0.1:6381"), BrokerUnavailable),
     (R("ASK 3999 127.0.0.1:6381"), BrokerUnavailable),
     (R("NOREPLICAS Not enough good replicas to write."), BrokerUnavailable),
     (R("BUSY Redis is busy running a script."), BrokerUnavailable),
-    (R("UNBLOCKED force unblock from blocking operation"), BrokerUnavailable),
+    (R("UNBLOCKED force unblock from blocking operation"), Elsewhere),
     (R("UNKILLABLE The busy script was sent by a master instance"), BrokerUnavailable),
     (foreign.ConnectionError("max number of clients reached"), BrokerUnavailable),
     (R("max number of clients reached"), BrokerUnavailable),
@@ -77,6 +78,9 @@ TABLE: list[tuple[BaseException, type[Exception]]] = [
     (R("The user executing the script can't run this command or subcommand"), NotAllowed),
     # FAULT 60: no Redis
     (foreign.InvalidResponse("Protocol error, got 'H' as reply type byte"), UnsupportedServer),
+    # FAULT 70: no server for this URL
+    (foreign.ClusterCrossSlotError("Keys in request don't hash to the same slot"), UnsupportedServer),
+    (R("CROSSSLOT Keys in request don't hash to the same slot"), UnsupportedServer),
     # FAULT 63
     (foreign.NoScriptError("No matching script. Please use EVAL."), NoScript),
     # whatever else a server answers is for people to read
@@ -90,6 +94,14 @@ def test_each_word_of_a_server_has_one_meaning(theirs: BaseException, ours: type
     """INV 33: "try again", "full", "not allowed" and "too old" are told apart, once, here."""
     found = translated(theirs, "redis://h/0")
     assert type(found) is ours
+
+
+def test_a_server_that_knows_who_serves_our_keys_is_believed() -> None:
+    """FAULT 70: of what it was asked it has carried out nothing."""
+    found = translated(foreign.MovedError("3999 10.0.0.7:6381"), "redis+cluster://h")
+    assert isinstance(found, Elsewhere)
+    assert found.node == ("10.0.0.7", 6381)
+    assert str(found) == "redis+cluster://h: it is at 10.0.0.7:6381"
 
 
 @pytest.mark.parametrize(

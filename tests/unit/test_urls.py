@@ -21,6 +21,8 @@ from shadows.errors import ConfigurationError
         ("redis://[::1]:6379/", "redis", "/"),
         (" REDIS://host ", "redis", ""),
         ("unix:///run/redis.sock?db=2", "redis", "/run/redis.sock"),
+        ("redis+sentinel://me:pw@s1:1,s2/shop-db/2", "sentinel", "/shop-db/2"),
+        ("rediss+sentinel://[::1]:26380/shop-db", "sentinel", "/shop-db"),
         ("memory://", "memory", ""),
         ("memory://tests/a b", "memory", "tests/a b"),
     ],
@@ -30,6 +32,16 @@ def test_a_url_that_can_be_served_is_told_by_its_kind(url: str, kind: str, path:
     found = parse(url)
     assert (found.kind, found.path, found.address) == (kind, path, url.strip())
     assert found.scheme in SERVED
+
+
+def test_a_url_may_name_several_hosts() -> None:
+    """SPEC, URLs: each with a port of its own, or the one that such servers have."""
+    found = parse("rediss+sentinel://me:pw@s1:1,s2,[::1]:3/shop-db/2")
+    assert found.hosts == (("s1", 1), ("s2", 26379), ("::1", 3))
+    assert (found.service, found.encrypted) == ("shop-db", True)
+    assert parse("redis://").hosts == (("localhost", 6379),)
+    assert not parse("unix:///s").hosts
+    assert not parse("redis://h").encrypted
 
 
 def test_our_own_parameters_do_not_reach_the_client_library() -> None:
@@ -45,7 +57,7 @@ def test_our_own_parameters_do_not_reach_the_client_library() -> None:
 def test_a_scheme_that_comes_later_says_so(scheme: str) -> None:
     """It is no typing mistake, so the message names what there is now."""
     with pytest.raises(
-        ConfigurationError, match=r"comes in a later version; now there are memory://, .* and valkeys://"
+        ConfigurationError, match=r"comes in a later version; now there are memory://, redis://, .* and "
     ):
         parse(f"{scheme}://host:6379/0")
 
@@ -67,6 +79,9 @@ def test_a_scheme_that_comes_later_says_so(scheme: str) -> None:
         ("redis://local\nhost", "white space or control characters"),
         ("redis://h/0#1", "percent-encode '#'"),
         ("redis://:pa/ss@h/0", "percent-encode '#', '/'"),
+        ("redis+sentinel://s1:1,s2:2", r"names no service of the Sentinels; write for example redis\+sentinel://host1"),
+        ("redis+sentinel://s1/db/first", "its database is no number"),
+        ("redis+sentinel://s1,s2:0/db", "its port is no number"),
         ("unix://", "names no socket"),
         ("unix:///", "names no socket"),
         ("redis://h/0?client=glide", "the client glide, which comes in a later version"),

@@ -58,6 +58,4 @@ def open_backend(connection: Connection, terms: Terms) -> Backend:
             msg = "give the credential_provider to the connection_pool itself; beside one it would not be asked"
             raise ConfigurationError(msg)
         return server.open_pool(connection.pool, connection.name, terms)
-    return server.open_backend(
-        url.address, connection.name, terms, shown=url.redacted, credentials=connection.credentials
-    )
+    return server.open_backend(url, connection.name, terms, credentials=connection.credentials)

@@ -33,7 +33,7 @@ KINDS = {
 }
 """Every scheme, and what lies behind it."""
 
-SERVED = ("memory", "redis", "rediss", "unix", "valkey", "valkeys")
+SERVED = tuple(scheme for scheme, kind in KINDS.items() if kind in {"memory", "redis", "sentinel"})
 """The schemes that this version can serve."""
 
 CLIENTS = ("redis-py", "glide")
@@ -46,6 +46,8 @@ _SECRET = re.compile(
 )
 _NUMBER = re.compile(r"[0-9]{1,5}")
 _HOST = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?(?:/[0-9]{1,5})?")
+_PORTS = {"redis": 6379, "cluster": 6379, "sentinel": 26379}
+"""Where they listen unless it is said."""
 
 
 @attrs.frozen
@@ -63,9 +65,18 @@ class Url:
     """what follows the host; of ``memory://`` all that follows"""
     redacted: str
     """for messages: without passwords"""
+    hosts: tuple[tuple[str, int], ...] = ()
+    """names and ports: of a cluster some of its nodes, of a sentinel URL the Sentinels"""
+    service: str = ""
+    """the name under which the Sentinels know the servers"""
 
     def __str__(self) -> str:
         return self.redacted
+
+    @property
+    def encrypted(self) -> bool:
+        """Whether it asks for TLS."""
+        return self.scheme.partition("+")[0] in {"rediss", "valkeys"}
 
 
 def parse(url: str, *, argument: str = "url") -> Url:
@@ -97,7 +108,9 @@ def parse(url: str, *, argument: str = "url") -> Url:
     if client not in SERVED_CLIENTS:
         raise ConfigurationError(f"{where} asks for the client {client}, which comes in a later version; use redis-py")
     address = split._replace(query=query).geturl() if own else url
-    return Url(address, scheme, KINDS[scheme], client, split.path, redacted(url))
+    hosts = () if scheme == "unix" else _hosts(split, KINDS[scheme], where)
+    service = split.path.split("/")[1] if KINDS[scheme] == "sentinel" else ""
+    return Url(address, scheme, KINDS[scheme], client, split.path, redacted(url), hosts, service)
 
 
 def redacted(url: str) -> str:
@@ -153,26 +166,42 @@ def _check_server(scheme: str, split: SplitResult, where: str) -> None:
         if split.path in ("", "/"):
             raise ConfigurationError(f"{where} names no socket; write for example unix:///run/redis.sock?db=0")
         return
-    credentials, at, hosts = split.netloc.rpartition("@")
-    if "," in hosts:
-        said = f"{where} names several hosts; that takes {scheme}+cluster:// or {scheme}+sentinel://"
-        one = split._replace(netloc=f"{credentials}{at}{hosts.partition(',')[0]}").geturl()
-        raise ConfigurationError(said, instead=redacted(one))
-    if not _has_sensible_port(split):
-        said = f"{where}: its port is no number from 1 to 65535; write for example {_EXAMPLES}"
-        other = split._replace(netloc=f"{credentials}{at}{hosts.rpartition(':')[0]}:6379").geturl()
-        raise ConfigurationError(said, instead=redacted(other))
     database = split.path.strip("/")
+    if KINDS[scheme] == "sentinel":
+        service, _, database = database.partition("/")
+        if not service:
+            example = f"{scheme}://host1:26379,host2:26379/mymaster/0"
+            raise ConfigurationError(f"{where} names no service of the Sentinels; write for example {example}")
+    elif KINDS[scheme] == "cluster":
+        if database not in ("", "0"):
+            raise ConfigurationError(f"{where} names a database; a cluster has only the one with the number 0")
+    elif "," in (place := split.netloc.rpartition("@"))[2]:
+        said = f"{where} names several hosts; that takes {scheme}+cluster:// or {scheme}+sentinel://"
+        one = split._replace(netloc="".join([*place[:2], place[2].partition(",")[0]])).geturl()
+        raise ConfigurationError(said, instead=redacted(one))
     if database and not _NUMBER.fullmatch(database):
         said = f"{where}: its database is no number; write for example {scheme}://localhost:6379/0"
-        raise ConfigurationError(said, instead=redacted(split._replace(path="/0").geturl()))
+        path = f"{split.path.rpartition('/')[0]}/0"
+        raise ConfigurationError(said, instead=redacted(split._replace(path=path).geturl()))
 
 
-def _has_sensible_port(split: SplitResult) -> bool:
-    try:
-        return split.port != 0
-    except ValueError:
-        return False
+def _hosts(split: SplitResult, kind: str, where: str) -> tuple[tuple[str, int], ...]:
+    """Return the names and ports, of which there may be several."""
+    found: list[tuple[str, int]] = []
+    credentials, at, place = split.netloc.rpartition("@")
+    for written in place.split(","):
+        try:
+            host = urlsplit(f"//{written}")
+            port = _PORTS[kind] if host.port is None else host.port
+        except ValueError:
+            port, host = 0, split
+        if not port:
+            said = f"{where}: its port is no number from 1 to 65535; write for example {_EXAMPLES}"
+            better = place.replace(written, f"{written.rpartition(':')[0]}:{_PORTS[kind]}")
+            other = split._replace(netloc=f"{credentials}{at}{better}").geturl()
+            raise ConfigurationError(said, instead=redacted(other))
+        found.append((host.hostname or "localhost", port))
+    return tuple(found)
 
 
 def _own_parameters(query: str) -> tuple[dict[str, str], str]:

@@ -5,12 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Self
 
 import attrs
+from redis.asyncio.sentinel import SentinelConnectionPool
 
 from shadows.adapters.redis.broker import RedisBroker, Scripts
 from shadows.adapters.redis.event_bus import RedisEventBus
 from shadows.adapters.redis.keys import Keys, standalone
+from shadows.adapters.redis.places import address, address_of_pool
 from shadows.adapters.redis.presence import RedisPresence
-from shadows.adapters.redis.redis_py import Address, RedisPyDriver, address, address_of_pool
+from shadows.adapters.redis.redis_py import RedisPyDriver
+from shadows.adapters.redis.sentinel import at_sentinels, watched_for_pool
 from shadows.adapters.redis.strike_log import RedisStrikeLog
 from shadows.adapters.redis.vitals import examine
 
@@ -18,6 +21,8 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from shadows.adapters.redis.driver import Driver
+    from shadows.adapters.redis.places import Place
+    from shadows.core.urls import Url
     from shadows.ports.backend import Terms
     from shadows.ports.vitals import Vitals
 
@@ -26,7 +31,7 @@ if TYPE_CHECKING:
 class RedisBackend:
     """See :class:`shadows.ports.backend.Backend`."""
 
-    place: Address
+    place: Place
     keys: Keys
     terms: Terms
     driver: Driver
@@ -60,30 +65,31 @@ class RedisBackend:
 
 
 def open_backend(
-    url: str,
-    name: str,
-    terms: Terms,
-    *,
-    shown: str | None = None,
-    credentials: Any = None,
-    clock_source: str | None = None,
+    url: Url, name: str, terms: Terms, *, credentials: Any = None, clock_source: str | None = None
 ) -> RedisBackend:
-    """Return the backend of the shadow ``name`` on the server at ``url``; nothing is connected before it is
-    needed.
+    """Return the backend of the shadow ``name`` at ``url``; nothing is connected before it is needed.
 
-    ``shown`` is the URL as it may stand in messages.  ``clock_source`` is for the contract suite: Lua that
-    defines ``clock()`` in place of the server's time.
+    ``clock_source`` is for the contract suite: Lua that defines ``clock()`` in place of the server's time.
+
+    Raises:
+        ConfigurationError: the URL has parameters that redis-py does not take.
     """
-    place = address(url, text=shown or url, credential_provider=credentials)
-    return assemble(place, standalone(name), terms, clock_source=clock_source)
+    return assemble(_place(url, credentials), standalone(name), terms, clock_source=clock_source)
 
 
 def open_pool(pool: Any, name: str, terms: Terms) -> RedisBackend:
     """Return the same on the server that a redis-py asyncio pool was made for."""
-    return assemble(address_of_pool(pool), standalone(name), terms)
+    place = watched_for_pool(pool) if isinstance(pool, SentinelConnectionPool) else address_of_pool(pool)
+    return assemble(place, standalone(name), terms)
 
 
-def assemble(place: Address, keys: Keys, terms: Terms, *, clock_source: str | None = None) -> RedisBackend:
+def _place(url: Url, credentials: Any) -> Place:
+    if url.kind == "sentinel":
+        return at_sentinels(url, credentials)
+    return address(url.address, text=url.redacted, credential_provider=credentials)
+
+
+def assemble(place: Place, keys: Keys, terms: Terms, *, clock_source: str | None = None) -> RedisBackend:
     """Put the parts together around one new driver."""
     driver = RedisPyDriver(place)
     scripts = Scripts.of(driver, keys, terms, clock_source)

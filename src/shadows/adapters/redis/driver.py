@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
-from shadows.errors import BrokenKey
+from shadows.errors import BrokenKey, BrokerUnavailable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,12 +19,23 @@ class NoScript(Exception):
     """The server does not know a script by its digest (any more)."""
 
 
+class Elsewhere(BrokerUnavailable):
+    """The server does not serve our keys (any more); ``node`` is the host and port of the one that does, where it
+    was told.  Of the request nothing was carried out.
+    """
+
+    def __init__(self, message: str, node: tuple[str, int] | None = None) -> None:
+        super().__init__(message)
+        self.node = node
+
+
 class Driver(Protocol):
     """Three lanes, each a connection of its own that is opened when first used.
 
     The commands of one call travel together, and each has its answer.  A refusal by the server is an answer
     too: an exception of ours, or NoScript.  What breaks the whole trip is raised, as BrokerUnavailable,
-    NotAllowed or UnsupportedServer.
+    NotAllowed or UnsupportedServer.  A server that says that it is not the right one is left: the next request
+    looks for it anew, and goes there at once if it was told where.
     """
 
     async def ask(self, *commands: Command) -> list[Any]:

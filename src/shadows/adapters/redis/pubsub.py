@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 import attrs
 from redis.exceptions import RedisError
 
+from shadows.errors import BrokerError
+
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
     from types import TracebackType
     from typing import Self
 
@@ -34,7 +36,8 @@ def is_open(connection: Any) -> bool:
 class Listener:
     """A subscription: reads for as long as it is entered, and subscribes again after a broken connection."""
 
-    _connect: Callable[[], Any]
+    _connect: Callable[[], Awaitable[Any]]
+    """opens a connection"""
     _hear: Callable[[bytes | None, bytes], None]
     _channels: dict[str, asyncio.Event] = attrs.field(init=False, factory=dict[str, asyncio.Event])
     _connection: Any = attrs.field(init=False, default=None)
@@ -73,10 +76,9 @@ class Listener:
     async def _read_forever(self) -> None:
         pause = _FIRST_PAUSE
         while True:
-            connection = self._connect()
+            connection = None
             try:
-                await connection.connect()
-                self._connection = connection
+                connection = self._connection = await self._connect()
                 if self._channels:
                     await connection.send_command("SUBSCRIBE", *self._channels, check_health=False)
                 self._hear(None, b"")
@@ -85,11 +87,12 @@ class Listener:
                         await connection.read_response(disable_decoding=True, timeout=math.inf, push_request=True)
                     )
                     pause = _FIRST_PAUSE
-            except (RedisError, OSError):
+            except (RedisError, OSError, BrokerError):
                 self._let_go()
             finally:
                 self._connection = None
-                await connection.disconnect(nowait=True)
+                if connection is not None:
+                    await connection.disconnect(nowait=True)
             await asyncio.sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE)
 

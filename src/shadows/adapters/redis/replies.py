@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Final, cast
+from typing import Any, Final, cast
 
 from redis import exceptions as foreign
 
-from shadows.adapters.redis.driver import NoScript
+from shadows.adapters.redis.driver import Elsewhere, NoScript
 from shadows.errors import (
     BrokenKey,
     BrokerError,
@@ -28,20 +28,15 @@ _FORBIDDEN: Final = (
     "unauthenticated",  # Redis 7.0 refuses a long first command before it looks at it
     "executing the script can't run",  # 6.2 and 7.0 do not say which command
 )
-_LATER: Final = (
-    "LOADING", "READONLY", "CLUSTERDOWN", "MASTERDOWN", "NOREPLICAS", "TRYAGAIN", "BUSY ", "MOVED ", "ASK ",
-    "UNBLOCKED", "max number of clients", "UNKILLABLE",
+_ELSEWHERE: Final = (
+    "READONLY", "CLUSTERDOWN", "MASTERDOWN", "UNBLOCKED", "MOVED ", "non local key",
 )  # fmt: skip
-
-_LATER_TOO: Final = (
-    foreign.ReadOnlyError,
-    foreign.MasterDownError,
-    foreign.ClusterDownError,
-    foreign.TryAgainError,
-    foreign.AskError,
-    foreign.MovedError,
-)
+_ELSEWHERE_TOO: Final = (foreign.ReadOnlyError, foreign.MasterDownError, foreign.ClusterDownError)
 """What redis-py knows by its first word, which it then takes out of the text."""
+_LATER: Final = (
+    "LOADING", "NOREPLICAS", "TRYAGAIN", "BUSY ", "ASK ", "max number of clients", "UNKILLABLE",
+)  # fmt: skip
+_LATER_TOO: Final = (foreign.TryAgainError, foreign.AskError)
 
 
 def translated(error: BaseException, where: str) -> Exception | None:
@@ -78,12 +73,26 @@ def _refusal(error: foreign.RedisError, text: str, where: str) -> Exception | No
         return UnsupportedServer(f"{where} does not speak Redis: {text}")
     if isinstance(error, foreign.ConnectionError | foreign.TimeoutError):
         return BrokerUnavailable(f"{where}: {text or type(error).__name__}")
+    if (away := _elsewhere(error, text, where)) is not None:
+        return away
     if isinstance(error, _LATER_TOO) or any(word in text for word in _LATER):
         return BrokerUnavailable(f"{where}: {text}")
     if "DB index is out of range" in text:
         return UnsupportedServer(f"{where} has no such database: {text}")
     if isinstance(error, foreign.ResponseError):
         return BrokerError(f"{where} answered: {text}")
+    return None
+
+
+def _elsewhere(error: foreign.RedisError, text: str, where: str) -> Exception | None:
+    if "CROSSSLOT" in text or isinstance(error, foreign.ClusterCrossSlotError):
+        return UnsupportedServer(f"{where} is a cluster; write redis+cluster:// instead of redis://")
+    if isinstance(error, foreign.MovedError):
+        told: Any = error
+        host, port = told.node_addr
+        return Elsewhere(f"{where}: it is at {host}:{port}", (host, port))
+    if isinstance(error, _ELSEWHERE_TOO) or any(word in text for word in _ELSEWHERE):
+        return Elsewhere(f"{where}: {text}")
     return None
 
 

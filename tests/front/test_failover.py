@@ -1,0 +1,138 @@
+"""Another server takes over: what producers and workers make of it.  Each test has servers of its own to spoil."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+
+from shadows import BrokerUnavailable, Disposition, Shadow
+from tests.front.acts import DEADLINE, HOUR, heard, working
+from tests.servers import wanted
+from tests.topologies import Sentinels
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from shadows import Execution
+    from tests.topologies import Topology
+
+PATIENCE = timedelta(seconds=30)
+"""How long a producer rides out a failover here: the machine may be busy."""
+SOON = timedelta(seconds=1)
+
+ran: list[str] = []
+
+
+async def note(word: str) -> str:
+    """Run, and let everybody see how often."""
+    ran.append(word)
+    return word
+
+
+@pytest.fixture
+def trio() -> Iterator[Sentinels]:
+    """Give a primary, a replica and three Sentinels."""
+    if not wanted():
+        pytest.skip("this run wants no servers")
+    ran.clear()
+    with Sentinels() as servers:
+        yield servers
+
+
+def shadow(servers: Topology) -> Shadow:
+    """Return a client that rides out a failover."""
+    made = Shadow("shop", servers.url, add_deadline=PATIENCE)
+    made.register(note)
+    return made
+
+
+async def result(execution: Execution[str]) -> str:
+    """Return what a run ended with; a failover may come in between."""
+    return await execution.get_result(timeout=PATIENCE)
+
+
+def move(servers: Sentinels) -> None:
+    """Let the servers change places while both are well."""
+    servers.fail_over()
+
+
+def kill(servers: Sentinels) -> None:
+    """Let the primary end without a word."""
+    servers.primary.kill()
+
+
+def freeze(servers: Sentinels) -> None:
+    """Let the primary keep its connections and say nothing any more."""
+    servers.primary.kill(signal.SIGSTOP)
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("strike", [move, kill, freeze])
+async def test_a_worker_and_a_producer_follow_the_sentinels(
+    trio: Sentinels, strike: Callable[[Sentinels], None]
+) -> None:
+    """FAULTS 58, 62 and 72: nobody need tell them, and what was placed before is run as well."""
+    async with shadow(trio) as shadows:
+        later = await shadows.add(note, key="later", when=timedelta(seconds=2))("later")
+        async with working(shadows, reconnection_delay=SOON):
+            assert await result(await shadows.add(note)("before")) == "before"
+            before = trio.primary.port
+            await asyncio.to_thread(strike, trio)
+            after = await shadows.add(note)("after")
+            assert await result(after) == "after"
+            assert await result(later) == "later"
+        client = shadows.redis()
+        assert (await client.info("replication"))["role"] == "master"
+        assert (await client.info("server"))["tcp_port"] != before
+        await client.aclose()
+    assert sorted(set(ran)) == ["after", "before", "later"]
+
+
+@pytest.mark.timeout(120)
+async def test_a_lease_outlives_its_server(trio: Sentinels) -> None:
+    """INV 12, FAULT 72: the replica knows the lease; it is renewed there, and the run ends once."""
+    begun, go = asyncio.Event(), asyncio.Event()
+
+    async def slow() -> str:
+        ran.append("slow")
+        begun.set()
+        await go.wait()
+        return "done"
+
+    lease = timedelta(seconds=30)
+    async with shadow(trio) as shadows, working(shadows, redelivery_timeout=lease, reconnection_delay=SOON):
+        execution = await shadows.add(slow)()
+        await heard(begun)
+        await asyncio.to_thread(kill, trio)
+        assert await result(await shadows.add(note)("meanwhile")) == "meanwhile"
+        go.set()
+        assert await result(execution) == "done"
+    assert sorted(ran) == ["meanwhile", "slow"]
+
+
+async def test_work_goes_on_without_sentinels(trio: Sentinels) -> None:
+    """FAULT 72: they are asked only when a connection is opened; then it is said that none of them answers."""
+    async with shadow(trio) as shadows, working(shadows):
+        assert await result(await shadows.add(note)("before")) == "before"
+        for one in trio.sentinels:
+            one.kill()
+        assert await result(await shadows.add(note)("without")) == "without"
+        async with Shadow("shop", trio.url, add_deadline=timedelta(seconds=1)) as late:
+            with pytest.raises(BrokerUnavailable, match="no Sentinel tells where shop-db is"):
+                await late.add(note)("never")
+    assert ran == ["before", "without"]
+
+
+async def test_one_sentinel_is_enough(trio: Sentinels) -> None:
+    """FAULT 72: whichever it is."""
+    for one in trio.sentinels[:2]:
+        one.kill()
+    async with shadow(trio) as shadows:
+        placed = await shadows.add(note, when=HOUR)("word")
+        assert placed.disposition is Disposition.SCHEDULED
+        async with asyncio.timeout(DEADLINE):
+            assert await shadows.clear() == 1
