@@ -21,13 +21,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+import redis
+
 from tools.servers import NAMES, installed
 
 if TYPE_CHECKING:
     from tests.topologies import Topology
 
 PATIENCE = 10.0  # seconds for a server to answer its first PING, and to end when it is told to
-TOPOLOGIES = ("sentinel",)
+TOPOLOGIES = ("sentinel", "cluster")
 _chosen: list[str] | None = None
 
 
@@ -92,6 +94,8 @@ class Server:
         self.aof = aof
         self.port = 0
         self.folder = Path()
+        self.frozen = False
+        """between SIGSTOP and SIGCONT"""
         self._process: subprocess.Popen[bytes] | None = None
         self._about: dict[str, str] = {}
 
@@ -111,6 +115,11 @@ class Server:
         return self.name
 
     @property
+    def servers(self) -> list[Server]:
+        """All the servers that this is: one."""
+        return [self]
+
+    @property
     def url(self) -> str:
         """Where a client finds it over TCP."""
         return f"redis://127.0.0.1:{self.port}/0"
@@ -118,6 +127,14 @@ class Server:
     def curtain_url(self, shadow: str) -> str:
         """Where the keys of a shadow lie."""
         return self.url
+
+    def line(self, shadow: str) -> redis.Redis:
+        """Return a connection to look at the keys of a shadow with."""
+        return redis.Redis.from_url(self.url, protocol=2)
+
+    def beside(self, shadow: str, suffix: str) -> str:
+        """Give the name of another shadow on the same server."""
+        return f"{shadow}-{suffix}"
 
     def base(self, shadow: str) -> str:
         """What the keys of a shadow begin with."""
@@ -181,6 +198,7 @@ class Server:
         if self._process is None:
             return
         self._process.send_signal(sig)
+        self.frozen = sig is signal.SIGSTOP
         if sig in (signal.SIGKILL, signal.SIGTERM):
             self._process.wait(PATIENCE)
             _guard.forget(self._process.pid)

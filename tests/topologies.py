@@ -2,17 +2,20 @@
 
 - `TOPOLOGIES`: those in which whole suites can be run, by name
 - `Sentinels()`: a primary, a replica, and three Sentinels that watch over them
+- `Cluster()`: three nodes, with or without a replica each
 """
 
 from __future__ import annotations
 
 import contextlib
+import re
 import time
 from typing import TYPE_CHECKING, Any, Self
 
 import redis
+from redis.crc import key_slot
 
-from tests.servers import PATIENCE, Server, available
+from tests.servers import PATIENCE, Server, available, free_port
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -37,7 +40,7 @@ def eventually(condition: Callable[[], object]) -> None:
         time.sleep(0.02)
 
 
-def ask(server: Server, *command: str | int) -> Any:
+def ask(server: Server, *command: Any) -> Any:
     """Send one command and give the answer as it is."""
     with redis.Redis(port=server.port, protocol=2) as line:
         line.response_callbacks.clear()
@@ -50,6 +53,8 @@ class Topology:
     name = ""
 
     def __init__(self) -> None:
+        self.servers: list[Server] = []
+        """those that hold data"""
         self._open = contextlib.ExitStack()
 
     def __enter__(self) -> Self:
@@ -72,9 +77,17 @@ class Topology:
         """Where the keys of a shadow lie: the URL of one server, for redis-py, as somebody who may do everything."""
         return self.url
 
+    def line(self, shadow: str) -> redis.Redis:
+        """Return a connection to look at the keys of a shadow with."""
+        return redis.Redis.from_url(self.curtain_url(shadow), protocol=2)
+
     def base(self, shadow: str) -> str:
         """What the keys of a shadow begin with."""
         return f"{shadow}:"
+
+    def beside(self, shadow: str, suffix: str) -> str:
+        """Give the name of another shadow on the same server."""
+        return f"{shadow}-{suffix}"
 
     def start(self) -> Self:
         """Start the servers, and return when they are ready."""
@@ -112,7 +125,6 @@ class Sentinels(Topology):
     def __init__(self, *options: str) -> None:
         super().__init__()
         self.options = options
-        self.servers: list[Server] = []
         self.sentinels: list[Server] = []
 
     @property
@@ -155,5 +167,115 @@ class Sentinels(Topology):
         return known["num-other-sentinels"] == "2" and known["num-slaves"] == "1" and known["flags"] == "master"
 
 
-TOPOLOGIES: Mapping[str, Callable[[], Topology]] = {"sentinel": Sentinels}
+class Cluster(Topology):
+    """Three nodes without replicas, or with one each, that do without one that is gone for 2 s."""
+
+    name = "cluster"
+
+    def __init__(self, *options: str, replicas: bool = False) -> None:
+        super().__init__()
+        self.options = options
+        self.replicas = replicas
+
+    @property
+    def url(self) -> str:
+        hosts = ",".join(f"127.0.0.1:{one.port}" for one in self.servers if one.running)
+        return f"redis+cluster://{hosts}"
+
+    def base(self, shadow: str) -> str:
+        return f"{{{shadow}}}:"
+
+    def curtain_url(self, shadow: str) -> str:
+        return self.home(shadow).url
+
+    def line(self, shadow: str) -> redis.Redis:
+        return _ClusterLine(self, shadow)
+
+    def beside(self, shadow: str, suffix: str) -> str:
+        names = (f"{shadow}-{suffix}{'x' * number}" for number in range(50))
+        return next(name for name in names if self.home(name) is self.home(shadow))
+
+    def home(self, shadow: str) -> Server:
+        """Give the node on which a shadow lives now."""
+        return self._who_serve(shadow)[0]
+
+    def replica(self, shadow: str) -> Server:
+        """Give the node that would take over."""
+        return self._who_serve(shadow)[1]
+
+    def _who_serve(self, shadow: str) -> list[Server]:
+        slot, known = key_slot(shadow.encode()), {one.port: one for one in self.servers}
+        asked = next(one for one in self.servers if one.running and not one.frozen)
+        ranges = ask(asked, "CLUSTER", "SLOTS")
+        return next([known[port] for _, port, *_ in nodes] for first, last, *nodes in ranges if first <= slot <= last)
+
+    def start(self) -> Self:
+        count = 6 if self.replicas else 3
+        settings = ("--cluster-enabled", "yes", "--cluster-node-timeout", "2000", "--repl-diskless-sync-delay", "0")
+        buses = [free_port() for _ in range(count)]
+        options = [(*settings, "--cluster-port", str(bus), *self.options) for bus in buses]
+        self.servers = [self.run(Server(self.program, *each)) for each in options]
+        ends = (0, 5461, 10922, 16384)
+        for number, (node, first, end) in enumerate(zip(self.servers, ends, ends[1:], strict=False), 1):
+            ask(node, "CLUSTER", "ADDSLOTSRANGE", first, end - 1)
+            ask(node, "CLUSTER", "SET-CONFIG-EPOCH", number)
+        for node, bus in zip(self.servers[1:], buses[1:], strict=True):
+            ask(self.servers[0], "CLUSTER", "MEET", "127.0.0.1", node.port, bus)
+        eventually(lambda: all(self._agrees(node, count) for node in self.servers))
+        for replica, primary in zip(self.servers[3:], self.servers[:3], strict=False):
+            ask(replica, "CLUSTER", "REPLICATE", ask(primary, "CLUSTER", "MYID").decode())
+        eventually(lambda: all(b"master_link_status:up" in ask(one, "INFO", "replication") for one in self.servers[3:]))
+        eventually(lambda: all(self._agrees(node, count) for node in self.servers))
+        eventually(lambda: all(self._knows_replicas(node) for node in self.servers))
+        return self
+
+    def migrate(self, shadow: str) -> None:
+        """Move the slot of a shadow to another node, key by key."""
+        slot, source = key_slot(shadow.encode()), self.home(shadow)
+        target = next(one for one in self.servers[:3] if one is not source)
+        ids = {one: ask(one, "CLUSTER", "MYID").decode() for one in (source, target)}
+        ask(target, "CLUSTER", "SETSLOT", slot, "IMPORTING", ids[source])
+        ask(source, "CLUSTER", "SETSLOT", slot, "MIGRATING", ids[target])
+        while keys := ask(source, "CLUSTER", "GETKEYSINSLOT", slot, 100):
+            ask(source, "MIGRATE", "127.0.0.1", target.port, "", 0, 5000, "KEYS", *keys)
+        for one in (target, source, *self.servers[:3]):
+            ask(one, "CLUSTER", "SETSLOT", slot, "NODE", ids[target])
+        eventually(lambda: self.home(shadow) is target)
+
+    def _knows_replicas(self, node: Server) -> bool:
+        serving = 2 if self.replicas else 1
+        return all(len(nodes) == serving for _, _, *nodes in ask(node, "CLUSTER", "SLOTS"))
+
+    def _agrees(self, node: Server, count: int) -> bool:
+        told = ask(node, "CLUSTER", "INFO")
+        return b"cluster_state:ok" in told and b"cluster_known_nodes:%d\r" % count in told
+
+
+class _ClusterLine(redis.Redis):
+    """Commands that name a key go to the node that serves it, all others to that of one shadow."""
+
+    def __init__(self, cluster: Cluster, shadow: str) -> None:
+        super().__init__(port=cluster.home(shadow).port, protocol=2)
+        self.nodes = cluster
+        self.shadow = shadow
+        self.others: dict[str, redis.Redis] = {}
+
+    def execute_command(self, *command: Any, **options: Any) -> Any:
+        words = (word if isinstance(word, bytes) else str(word).encode() for word in command)
+        found = next((match[1].decode() for word in words if (match := re.match(rb"\{(.*?)\}:", word))), self.shadow)
+        if found == self.shadow:
+            whole: Any = super()
+            return whole.execute_command(*command, **options)
+        if found not in self.others:
+            self.others[found] = _ClusterLine(self.nodes, found)
+            self.others[found].response_callbacks.clear()
+        return self.others[found].execute_command(*command)
+
+    def close(self) -> None:
+        super().close()
+        while self.others:
+            self.others.popitem()[1].close()
+
+
+TOPOLOGIES: Mapping[str, Callable[[], Topology]] = {"sentinel": Sentinels, "cluster": Cluster}
 """By name, those in which the suites of the contract and of the front doors run."""

@@ -108,7 +108,7 @@ class ServerHarness:
         self.name = name or f"exam-{next(_names)}"
         self.terms = terms or Terms()
         self.now = round(time.time()) * 1000  # not far from the server's, which numbers the messages
-        self.line = redis.Redis.from_url(server.curtain_url(self.name), protocol=2)
+        self.line = server.line(self.name)
         """a connection of our own, to look behind the curtain"""
         self.line.response_callbacks.clear()  # the server's answers as they are
         self._names: set[str] = set()

@@ -193,7 +193,7 @@ async def test_no_verb_does_more_where_more_waits(real: ServerHarness) -> None:
     """INV 43: with 200 or with 2,000 calls of every kind around, each verb sends the server the same commands."""
     told: list[dict[str, dict[bytes, int]]] = []
     for size in (20, 200, 2_000):  # the first teaches the server its scripts
-        backend = await real.open(name=f"{real.name}-{size}")
+        backend = await real.open(name=real.server.beside(real.name, str(size)))
         broker, who = backend.broker, worker()
         await place(broker, *(call(f"r{number}") for number in range(size)))
         for _ in range(0, size, 200):

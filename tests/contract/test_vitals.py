@@ -16,6 +16,7 @@ from shadows.errors import NotAllowed
 from shadows.ports.backend import Terms
 from tests.contract.acts import call, place
 from tests.servers import Server
+from tests.topologies import ask
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -61,16 +62,19 @@ async def test_a_server_tells_of_itself(real: ServerHarness) -> None:
 
 
 @pytest.fixture
-def guarded(real: ServerHarness) -> Iterator[redis.Redis]:
-    """Give a connection to make users with; they are gone after the test."""
-    with redis.Redis.from_url(real.server.curtain_url(real.name), protocol=2) as client:
-        yield client
-        client.acl_deluser("clerk")
+def guarded(real: ServerHarness) -> Iterator[None]:
+    """See that the user is gone after the test."""
+    yield
+    for server in real.server.servers:
+        ask(server, "ACL", "DELUSER", "clerk")
 
 
 async def vitals_of(real: ServerHarness, *rules: str) -> Vitals:
     """Examine the server as a user with these rights."""
-    real.ask("ACL", "SETUSER", "clerk", "reset", "resetchannels", "on", ">pass", *rules)
+    if real.kind == "cluster":
+        rules = (*rules, "+cluster|slots")
+    for server in real.server.servers:
+        ask(server, "ACL", "SETUSER", "clerk", "reset", "resetchannels", "on", ">pass", *rules)
     async with _as_clerk(real) as backend:
         return await backend.vitals()
 
@@ -124,7 +128,8 @@ async def test_a_user_with_the_named_rights_can_do_everything(real: ServerHarnes
 @pytest.mark.usefixtures("guarded")
 async def test_whoever_is_not_let_in_is_told_so(real: ServerHarness) -> None:
     """FAULT 68: there is nothing to examine then."""
-    real.ask("ACL", "SETUSER", "clerk", "reset", "off")
+    for server in real.server.servers:
+        ask(server, "ACL", "SETUSER", "clerk", "reset", "off")
     async with _as_clerk(real) as backend:
         with pytest.raises(NotAllowed):
             await backend.vitals()

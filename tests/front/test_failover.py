@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from shadows import BrokerUnavailable, Disposition, Shadow
-from tests.front.acts import DEADLINE, HOUR, heard, working
+from tests.front.acts import DEADLINE, HOUR, comes_true, heard, working
 from tests.servers import wanted
-from tests.topologies import Sentinels
+from tests.topologies import Cluster, Sentinels, ask, eventually
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -136,3 +136,68 @@ async def test_one_sentinel_is_enough(trio: Sentinels) -> None:
         assert placed.disposition is Disposition.SCHEDULED
         async with asyncio.timeout(DEADLINE):
             assert await shadows.clear() == 1
+
+
+# A cluster
+
+
+@pytest.fixture
+def cluster() -> Iterator[Cluster]:
+    """Give three nodes with a replica each."""
+    if not wanted():
+        pytest.skip("this run wants no servers")
+    ran.clear()
+    with Cluster(replicas=True) as servers:
+        yield servers
+
+
+def kill_home(servers: Cluster) -> None:
+    """Let the shadow's node end without a word."""
+    servers.home("shop").kill()
+
+
+def freeze_home(servers: Cluster) -> None:
+    """Let the shadow's node keep its connections and say nothing any more."""
+    servers.home("shop").kill(signal.SIGSTOP)
+
+
+def move_home(servers: Cluster) -> None:
+    """Let the node of a shadow and its replica change places while both are well."""
+    replica = servers.replica("shop")
+    ask(replica, "CLUSTER", "FAILOVER")
+    eventually(lambda: servers.home("shop") is replica)
+
+
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize("strike", [move_home, kill_home, freeze_home])
+async def test_a_worker_and_a_producer_follow_the_cluster(cluster: Cluster, strike: Callable[[Cluster], None]) -> None:
+    """FAULTS 58 and 70: the replica has taken over, and what was placed before is run as well."""
+    async with shadow(cluster) as shadows:
+        later = await shadows.add(note, key="later", when=timedelta(seconds=2))("later")
+        async with working(shadows, reconnection_delay=SOON):
+            assert await result(await shadows.add(note)("before")) == "before"
+            await asyncio.to_thread(strike, cluster)
+            assert await result(await shadows.add(note)("after")) == "after"
+            assert await result(later) == "later"
+    assert sorted(set(ran)) == ["after", "before", "later"]
+
+
+@pytest.mark.timeout(180)
+async def test_a_slot_moves_under_load_and_nothing_is_lost(cluster: Cluster) -> None:
+    """FAULT 71, SEMANTICS, Keys: while it moves, every script is refused before its first write."""
+    async with shadow(cluster) as shadows, working(shadows, reconnection_delay=SOON):
+        placing = asyncio.create_task(_place_until(shadows, moved := asyncio.Event()))
+        await comes_true(lambda: len(ran) > 20)
+        await asyncio.to_thread(cluster.migrate, "shop")
+        moved.set()
+        words = await placing
+        await comes_true(lambda: set(ran) == set(words))
+    assert sorted(ran) == sorted(words)
+
+
+async def _place_until(shadows: Shadow, moved: asyncio.Event) -> list[str]:
+    words: list[str] = []
+    while not moved.is_set() or len(words) % 20:
+        words.append(str(len(words)))
+        await shadows.add(note, when=timedelta(milliseconds=len(words) % 50))(words[-1])
+    return words

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shadows.adapters.redis.keys import Keys, decode, encode, standalone
+from shadows.adapters.redis.keys import Keys, clustered, decode, encode, standalone
 
 RESERVED = ["stream", "queue", "runs", "results", "workers", "worker-tasks", "strikes", "concurrency", "-"]
 PARTS = st.sampled_from([*RESERVED, "!", "!bell", ":", "%", "%25", "%2", "%73", "x", "\0", "\n", "\x9b", "é", "😀"])
@@ -90,6 +90,7 @@ def test_what_nobody_can_have_encoded_is_no_key() -> None:
 def test_the_names_of_a_shadow_s_keys_are_the_documented_ones() -> None:
     """SPEC, keys: all lie under the shadow's prefix, so that one ACL pattern covers them."""
     assert standalone("shop") == Keys("shop:")
+    assert clustered("shop") == Keys("{shop}:")
     assert [NAMES.stream, NAMES.strikes, NAMES.nowhere] == ["shop:stream", "shop:strikes", "shop:-"]
     assert [NAMES.bell, NAMES.dead] == ["shop:!bell", "shop:!dead"]
     assert NAMES.inbox("w@1:5") == "shop:!inbox:w@1:5"

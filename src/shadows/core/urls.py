@@ -33,7 +33,7 @@ KINDS = {
 }
 """Every scheme, and what lies behind it."""
 
-SERVED = tuple(scheme for scheme, kind in KINDS.items() if kind in {"memory", "redis", "sentinel"})
+SERVED = tuple(scheme for scheme in KINDS if scheme != "embedded")
 """The schemes that this version can serve."""
 
 CLIENTS = ("redis-py", "glide")

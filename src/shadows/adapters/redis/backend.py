@@ -8,8 +8,9 @@ import attrs
 from redis.asyncio.sentinel import SentinelConnectionPool
 
 from shadows.adapters.redis.broker import RedisBroker, Scripts
+from shadows.adapters.redis.cluster import in_cluster
 from shadows.adapters.redis.event_bus import RedisEventBus
-from shadows.adapters.redis.keys import Keys, standalone
+from shadows.adapters.redis.keys import Keys, clustered, standalone
 from shadows.adapters.redis.places import address, address_of_pool
 from shadows.adapters.redis.presence import RedisPresence
 from shadows.adapters.redis.redis_py import RedisPyDriver
@@ -74,7 +75,8 @@ def open_backend(
     Raises:
         ConfigurationError: the URL has parameters that redis-py does not take.
     """
-    return assemble(_place(url, credentials), standalone(name), terms, clock_source=clock_source)
+    keys = clustered(name) if url.kind == "cluster" else standalone(name)
+    return assemble(_place(url, keys, credentials), keys, terms, clock_source=clock_source)
 
 
 def open_pool(pool: Any, name: str, terms: Terms) -> RedisBackend:
@@ -83,10 +85,14 @@ def open_pool(pool: Any, name: str, terms: Terms) -> RedisBackend:
     return assemble(place, standalone(name), terms)
 
 
-def _place(url: Url, credentials: Any) -> Place:
-    if url.kind == "sentinel":
-        return at_sentinels(url, credentials)
-    return address(url.address, text=url.redacted, credential_provider=credentials)
+def _place(url: Url, keys: Keys, credentials: Any) -> Place:
+    match url.kind:
+        case "cluster":
+            return in_cluster(url, keys, credentials)
+        case "sentinel":
+            return at_sentinels(url, credentials)
+        case _:
+            return address(url.address, text=url.redacted, credential_provider=credentials)
 
 
 def assemble(place: Place, keys: Keys, terms: Terms, *, clock_source: str | None = None) -> RedisBackend:

@@ -86,3 +86,8 @@ class Keys:
 def standalone(name: str) -> Keys:
     """Return the keys of a shadow on a server of its own: ``NAME:...``."""
     return Keys(f"{name}:")
+
+
+def clustered(name: str) -> Keys:
+    """Return the keys of a shadow in a cluster: ``{NAME}:...`` with these braces, so that all are in one slot."""
+    return Keys(f"{{{name}}}:")

@@ -93,6 +93,8 @@ class RedisPyDriver:
             connection.send_packed_command(packed, check_health=False)
             answers = [_answer(connection.read_response, self.place.text) for _ in commands]
         except BaseException as broken:
+            if self._renewals is not None:
+                self.place.elsewhere()
             self._drop_renewals()
             _reraise(broken, self.place.text, sent=sent)
             raise
@@ -185,13 +187,14 @@ class _Lane:
                 await connection.send_packed_command(packed, check_health=False)
                 return [await self._read(connection) for _ in commands]
         except TimeoutError as late:
-            self._drop()
-            if sent:
-                self.place.elsewhere()
+            self._give_up()
             msg = f"{self.place.text}: no answer within {patience:g} s"
             raise BrokerUnavailable(msg, sent=sent) from late
-        except BaseException as broken:
+        except asyncio.CancelledError:
             self._drop()  # answers may lie unread in it
+            raise
+        except BaseException as broken:
+            self._give_up()
             _reraise(broken, self.place.text, sent=sent)
             raise
 
@@ -239,6 +242,12 @@ class _Lane:
         self.place.elsewhere(self._elsewhere.node)
         self._drop()
         return True
+
+    def _give_up(self) -> None:
+        """Leave a server that let us in and then broke the connection or fell silent: another may have taken over."""
+        if self._connection is not None:
+            self.place.elsewhere()
+        self._drop()
 
     def _drop(self) -> None:
         connection, self._connection, self._elsewhere = self._connection, None, None
