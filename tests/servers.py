@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from tests.topologies import Topology
 
 PATIENCE = 10.0  # seconds for a server to answer its first PING, and to end when it is told to
-TOPOLOGIES = ("sentinel", "cluster")
+TOPOLOGIES = ("sentinel", "cluster", "unix", "tls")
 _chosen: list[str] | None = None
 
 

@@ -3,13 +3,17 @@
 - `TOPOLOGIES`: those in which whole suites can be run, by name
 - `Sentinels()`: a primary, a replica, and three Sentinels that watch over them
 - `Cluster()`: three nodes, with or without a replica each
+- `Unix()`, `Tls()`: one server behind a socket, and behind certificates
 """
 
 from __future__ import annotations
 
 import contextlib
 import re
+import subprocess
+import tempfile
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import redis
@@ -277,5 +281,70 @@ class _ClusterLine(redis.Redis):
             self.others.popitem()[1].close()
 
 
-TOPOLOGIES: Mapping[str, Callable[[], Topology]] = {"sentinel": Sentinels, "cluster": Cluster}
+class Unix(Topology):
+    """One server, through its socket."""
+
+    name = "unix"
+
+    @property
+    def url(self) -> str:
+        return self.servers[0].unix_url
+
+    def start(self) -> Self:
+        self.servers = [self.run(Server(self.program))]
+        return self
+
+
+class Tls(Topology):
+    """One server that is spoken to in TLS, and that wants a certificate of its clients as well."""
+
+    name = "tls"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = Path()
+        self.port = 0
+
+    @property
+    def program(self) -> str:
+        return next(name for name in reversed([*available()]) if name in {"redis-7.0", "redis-8", "valkey-8.1"})
+
+    @property
+    def url(self) -> str:
+        files = {"ssl_ca_certs": "ca.pem", "ssl_certfile": "client.pem", "ssl_keyfile": "client.key"}
+        parameters = "&".join(f"{name}={self.folder / file}" for name, file in files.items())
+        return f"rediss://localhost:{self.port}/0?{parameters}"
+
+    def curtain_url(self, shadow: str) -> str:
+        return self.servers[0].url
+
+    def start(self) -> Self:
+        self.folder = Path(self._open.enter_context(tempfile.TemporaryDirectory(prefix="shadows-tls-")))
+        make_certificates(self.folder)
+        self.port = free_port()
+        files = {"ca-cert-file": "ca.pem", "cert-file": "server.pem", "key-file": "server.key"}
+        options = [word for name, file in files.items() for word in (f"--tls-{name}", str(self.folder / file))]
+        self.servers = [self.run(Server(self.program, "--tls-port", str(self.port), *options))]
+        return self
+
+
+def make_certificates(folder: Path) -> None:
+    """Make an authority, and a certificate by it for a server on this machine and for a client."""
+
+    def openssl(*words: str) -> None:
+        subprocess.run(["openssl", *words], cwd=folder, check=True, capture_output=True)
+
+    key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
+    may_sign = ("-addext", "keyUsage=critical,keyCertSign")
+    openssl("req", "-x509", *key, "-days", "2", "-subj", "/CN=ca", *may_sign, "-keyout", "ca.key", "-out", "ca.pem")
+    (folder / "names").write_text(
+        "subjectAltName=DNS:localhost,IP:127.0.0.1\nsubjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid\n"
+    )
+    for who in ("server", "client"):
+        openssl("req", *key, "-subj", f"/CN={who}", "-keyout", f"{who}.key", "-out", f"{who}.csr")
+        signed_by = ("-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial")
+        openssl("x509", "-req", "-in", f"{who}.csr", *signed_by, "-extfile", "names", "-out", f"{who}.pem")
+
+
+TOPOLOGIES: Mapping[str, Callable[[], Topology]] = {one.name: one for one in (Sentinels, Cluster, Unix, Tls)}
 """By name, those in which the suites of the contract and of the front doors run."""

@@ -96,6 +96,15 @@ def test_each_word_of_a_server_has_one_meaning(theirs: BaseException, ours: type
     assert type(found) is ours
 
 
+def test_what_is_wrapped_is_what_it_is() -> None:
+    """FAULT 68: redis-py wraps what a server says when a connection through a unix socket is opened."""
+    wrapped = foreign.ConnectionError("auth:AuthenticationError")
+    wrapped.__cause__ = foreign.AuthenticationError("invalid username-password pair or user is disabled.")
+    assert type(translated(wrapped, "unix:///s")) is NotAllowed
+    wrapped.__cause__ = OSError(111, "Connection refused")
+    assert type(translated(wrapped, "unix:///s")) is BrokerUnavailable
+
+
 def test_a_server_that_knows_who_serves_our_keys_is_believed() -> None:
     """FAULT 70: of what it was asked it has carried out nothing."""
     found = translated(foreign.MovedError("3999 10.0.0.7:6381"), "redis+cluster://h")

@@ -49,6 +49,9 @@ def translated(error: BaseException, where: str) -> Exception | None:
         group = cast("BaseExceptionGroup[BaseException]", error)
         leaves = [translated(leaf, where) for leaf in group.exceptions]
         return None if None in leaves else leaves[0]
+    cause = error.__cause__
+    if type(error) is foreign.ConnectionError and isinstance(cause, foreign.RedisError):
+        return translated(cause, where)  # behind a unix socket, redis-py wraps whatever a server refuses
     text = str(error)
     if isinstance(error, foreign.RedisError):
         return _refusal(error, text, where)
@@ -69,24 +72,30 @@ def _refusal(error: foreign.RedisError, text: str, where: str) -> Exception | No
         return BrokerFull(f"{where} takes no more writes: {text}")
     if "WRONGTYPE" in text:
         return BrokenKey(f"{where}: a key of ours holds a value of another type; delete or rename it: {text}")
-    if isinstance(error, foreign.InvalidResponse):
-        return UnsupportedServer(f"{where} does not speak Redis: {text}")
+    if (why := _unfit(error, text)) is not None:
+        return UnsupportedServer(f"{where} {why}")
     if isinstance(error, foreign.ConnectionError | foreign.TimeoutError):
         return BrokerUnavailable(f"{where}: {text or type(error).__name__}")
     if (away := _elsewhere(error, text, where)) is not None:
         return away
     if isinstance(error, _LATER_TOO) or any(word in text for word in _LATER):
         return BrokerUnavailable(f"{where}: {text}")
-    if "DB index is out of range" in text:
-        return UnsupportedServer(f"{where} has no such database: {text}")
     if isinstance(error, foreign.ResponseError):
         return BrokerError(f"{where} answered: {text}")
     return None
 
 
-def _elsewhere(error: foreign.RedisError, text: str, where: str) -> Exception | None:
+def _unfit(error: foreign.RedisError, text: str) -> str | None:
+    if isinstance(error, foreign.InvalidResponse):
+        return f"does not speak Redis: {text}"
     if "CROSSSLOT" in text or isinstance(error, foreign.ClusterCrossSlotError):
-        return UnsupportedServer(f"{where} is a cluster; write redis+cluster:// instead of redis://")
+        return "is a cluster; write redis+cluster:// instead of redis://"
+    if "DB index is out of range" in text:
+        return f"has no such database: {text}"
+    return None
+
+
+def _elsewhere(error: foreign.RedisError, text: str, where: str) -> Elsewhere | None:
     if isinstance(error, foreign.MovedError):
         told: Any = error
         host, port = told.node_addr
