@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from tests.topologies import Topology
 
 PATIENCE = 10.0  # seconds for a server to answer its first PING, and to end when it is told to
-TOPOLOGIES = ("sentinel", "cluster", "unix", "tls")
+TOPOLOGIES = ("sentinel", "cluster", "unix", "tls", "acl")
 _chosen: list[str] | None = None
 
 
@@ -123,6 +123,11 @@ class Server:
     def url(self) -> str:
         """Where a client finds it over TCP."""
         return f"redis://127.0.0.1:{self.port}/0"
+
+    @property
+    def bare_url(self) -> str:
+        """The same without a user."""
+        return self.url
 
     def curtain_url(self, shadow: str) -> str:
         """Where the keys of a shadow lie."""

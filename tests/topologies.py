@@ -3,7 +3,7 @@
 - `TOPOLOGIES`: those in which whole suites can be run, by name
 - `Sentinels()`: a primary, a replica, and three Sentinels that watch over them
 - `Cluster()`: three nodes, with or without a replica each
-- `Unix()`, `Tls()`: one server behind a socket, and behind certificates
+- `Unix()`, `Tls()`, `Acl()`: one server behind a socket, behind certificates, and with users who may do little
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Self
 import redis
 from redis.crc import key_slot
 
+from shadows.adapters.redis.rights import Role, rules
 from tests.servers import PATIENCE, Server, available, free_port
 
 if TYPE_CHECKING:
@@ -76,6 +77,11 @@ class Topology:
     def url(self) -> str:
         """Where shadows live."""
         raise NotImplementedError
+
+    @property
+    def bare_url(self) -> str:
+        """The same without a user."""
+        return self.url
 
     def curtain_url(self, shadow: str) -> str:
         """Where the keys of a shadow lie: the URL of one server, for redis-py, as somebody who may do everything."""
@@ -328,6 +334,35 @@ class Tls(Topology):
         return self
 
 
+class Acl(Topology):
+    """One server with a user for each role, who may work with the shadows that the suites make, and with no other."""
+
+    name = "acl"
+
+    @property
+    def url(self) -> str:
+        return self.url_of(Role.ADMIN)
+
+    @property
+    def bare_url(self) -> str:
+        return self.servers[0].url
+
+    def url_of(self, role: Role) -> str:
+        """Where shadows live for somebody in this role."""
+        return self.servers[0].url.replace("//", f"//{role}:{role}@")
+
+    def curtain_url(self, shadow: str) -> str:
+        return self.servers[0].url
+
+    def start(self) -> Self:
+        server = self.run(Server(self.program))
+        self.servers = [server]
+        for role in Role:
+            suites = [f"{kind}{name}-*" for kind in "~&" for name in ("front", "exam")]
+            ask(server, "ACL", "SETUSER", role, "reset", "on", f">{role}", *rules(role, "exam-"), *suites)
+        return self
+
+
 def make_certificates(folder: Path) -> None:
     """Make an authority, and a certificate by it for a server on this machine and for a client."""
 
@@ -346,5 +381,5 @@ def make_certificates(folder: Path) -> None:
         openssl("x509", "-req", "-in", f"{who}.csr", *signed_by, "-extfile", "names", "-out", f"{who}.pem")
 
 
-TOPOLOGIES: Mapping[str, Callable[[], Topology]] = {one.name: one for one in (Sentinels, Cluster, Unix, Tls)}
+TOPOLOGIES: Mapping[str, Callable[[], Topology]] = {one.name: one for one in (Sentinels, Cluster, Unix, Tls, Acl)}
 """By name, those in which the suites of the contract and of the front doors run."""

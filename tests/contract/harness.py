@@ -11,9 +11,12 @@ from typing import TYPE_CHECKING, Any, Protocol, Self, cast
 import redis
 
 from shadows.adapters.memory.backend import open_backend as open_memory
+from shadows.adapters.redis.backend import assemble
 from shadows.adapters.redis.backend import open_backend as open_redis
 from shadows.core.urls import parse
 from shadows.ports.backend import Backend, Terms
+from tests.contract.roles import RolesDriver
+from tests.topologies import Acl
 
 if TYPE_CHECKING:
     from shadows.ports.broker import Broker
@@ -136,6 +139,9 @@ class ServerHarness:
             self._names.add(name)
             self.set_clock()
         made = open_redis(parse(self.url), name, terms or self.terms, clock_source=CLOCK)
+        if isinstance(self.server, Acl):
+            driver = RolesDriver(self.server, CLOCK)
+            made = assemble(made.place, made.keys, made.terms, clock_source=CLOCK, driver=driver)
         return await self._open.enter_async_context(made)
 
     async def pass_time(self, seconds: float) -> None:

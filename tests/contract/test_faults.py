@@ -247,6 +247,7 @@ async def test_a_killed_connection_is_unavailable_once_and_then_opened_anew(real
     await place(broker, call("a"))
     lease = await take_one(broker, who)
     broker.renew(who, [lease.token])
+    await broker.read("a")
     real.ask("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
     with pytest.raises(BrokerUnavailable):
         await broker.read("a")

@@ -35,6 +35,17 @@ def test_every_command_that_a_script_uses_is_among_the_rights() -> None:
     assert named == used | CLIENT_SIDE
 
 
+def test_a_worker_may_do_all_that_is_needed_and_an_admin_more() -> None:
+    """Issue 6, least privilege: each role has what the one before it has."""
+    needed = {str(command[0]).lower() for command in rights.samples(standalone("shop"))}
+    observer, producer, worker, admin = (
+        {rule.removeprefix("+").partition("|")[0] for rule in rights.rules(role, "shop:")}
+        for role in (rights.Role.OBSERVER, rights.Role.PRODUCER, rights.Role.WORKER, rights.Role.ADMIN)
+    )
+    assert worker == needed | {"info", "select", "~shop:*", "&shop:*"}
+    assert observer < producer < worker < admin
+
+
 async def test_a_healthy_server_lacks_nothing(harness: Harness) -> None:
     """Asking changes nothing on it."""
     await place(harness.broker, call("a"))
@@ -52,7 +63,8 @@ async def test_a_server_tells_of_itself(real: ServerHarness) -> None:
     flavour, _, version = real.server.program.partition("-")
     assert vitals.product == flavour.capitalize()
     assert (vitals.version or "").startswith(version.split(".")[0])
-    assert (vitals.log, vitals.snapshots, vitals.unsaved, vitals.user) == (False, False, "", "default")
+    assert (vitals.log, vitals.snapshots, vitals.unsaved) == (False, False, "")
+    assert vitals.user == ("admin" if real.kind == "acl" else "default")
     assert (vitals.eviction, vitals.evicted, vitals.most_memory) == ("noeviction", 0, 0)
     assert (vitals.memory or 0) > 0
     assert (vitals.clients or 0) > 0
@@ -80,7 +92,7 @@ async def vitals_of(real: ServerHarness, *rules: str) -> Vitals:
 
 
 def _as_clerk(real: ServerHarness) -> Backend:
-    return open_backend(parse(real.url.replace("//", "//clerk:pass@")), real.name, Terms())
+    return open_backend(parse(real.server.bare_url.replace("//", "//clerk:pass@")), real.name, Terms())
 
 
 @pytest.mark.usefixtures("guarded")

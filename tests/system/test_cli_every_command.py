@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     type Run = Callable[..., Said]
 
 NEEDS = {"strike": ["double"], "restore": ["double"], "dead replay": ["k"], "dead discard": ["k"]}
+NEEDS["acl"] = ["--role", "worker"]
 """Words that a command cannot do without, although each of them alone may be left out."""
 
 
@@ -41,7 +42,8 @@ def words(command: str) -> list[str]:
     ]
 
 
-ASKS_A_SERVER = [name for name in COMMANDS if "url" in parameters(name) and name not in {"worker", "config", "demo"}]
+ASKS_NONE = {"worker", "acl", "config", "demo"}
+ASKS_A_SERVER = [name for name in COMMANDS if "url" in parameters(name) and name not in ASKS_NONE]
 
 
 async def double(n: int) -> int:

@@ -30,6 +30,7 @@ COMMANDS = {
     "workers for-task": Command("list those that know a task", "shadows.cli.workers:for_task"),
     "explain": Command("say why a call does not run", "shadows.cli.explain:explain"),
     "doctor": Command("say what is wrong with a shadow and its server", "shadows.cli.doctor:doctor"),
+    "acl": Command("print what a user of the server needs to be allowed", "shadows.cli.acl:acl"),
     "dead ls": Command("list the calls that could not be run", "shadows.cli.dead:ls"),
     "dead show": Command("show one of them, with its arguments", "shadows.cli.dead:show"),
     "dead replay": Command("run some of them once more", "shadows.cli.dead:replay"),

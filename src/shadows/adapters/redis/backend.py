@@ -95,9 +95,11 @@ def _place(url: Url, keys: Keys, credentials: Any) -> Place:
             return address(url.address, text=url.redacted, credential_provider=credentials)
 
 
-def assemble(place: Place, keys: Keys, terms: Terms, *, clock_source: str | None = None) -> RedisBackend:
-    """Put the parts together around one new driver."""
-    driver = RedisPyDriver(place)
+def assemble(
+    place: Place, keys: Keys, terms: Terms, *, clock_source: str | None = None, driver: Driver | None = None
+) -> RedisBackend:
+    """Put the parts together around one driver, a new one unless it is given."""
+    driver = driver or RedisPyDriver(place)
     scripts = Scripts.of(driver, keys, terms, clock_source)
     broker = RedisBroker(driver, keys, terms, scripts)
     return RedisBackend(

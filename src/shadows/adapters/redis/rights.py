@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import re
 from typing import TYPE_CHECKING, Any, Final
 
@@ -25,6 +26,43 @@ ZREVRANGE K 0 0; ZSCORE K x; DEL K
 DEL is the last, in case somebody ever sends them for good.
 """
 _OF_A_KEY: Final = re.compile(r"access (?:a|one of the) (key|channel)")
+
+
+class Role(enum.StrEnum):
+    """What somebody does with a shadow."""
+
+    PRODUCER = "producer"
+    """places, replaces and cancels calls, and waits for their results"""
+    WORKER = "worker"
+    """runs them as well"""
+    OBSERVER = "observer"
+    """looks, and changes nothing"""
+    ADMIN = "admin"
+    """may do all that there is: strike, clear, replay, and ask the server how it is"""
+
+
+_LOOKING: Final = """
+evalsha exists get hexists hget hgetall hlen hmget info llen lrange scard script|load select sismember smembers
+srandmember subscribe time unsubscribe xinfo xlen xpending xrange xrevrange zcard zcount zrange zrangebyscore zrank
+zrevrange zscore
+"""
+_PLACING: Final = """
+del hdel hset lpush pexpire publish rpush sadd set srem xack xadd xdel zadd zrem zremrangebyrank zremrangebyscore
+"""
+_WORKING: Final = "blpop hincrby incr incrby rename xclaim xgroup xreadgroup xtrim"
+_EXAMINING: Final = "acl|whoami config|get discard multi"
+_COMMANDS: Final = {
+    Role.OBSERVER: _LOOKING,
+    Role.PRODUCER: _LOOKING + _PLACING,
+    Role.WORKER: f"{_LOOKING}{_PLACING}{_WORKING}",
+    Role.ADMIN: f"{_LOOKING}{_PLACING}{_WORKING} {_EXAMINING}",
+}
+
+
+def rules(role: Role, base: str, *, cluster: bool = False) -> list[str]:
+    """Return the rules of an ACL for a user in this role whose keys and channels begin with ``base``."""
+    finding = ["+cluster|slots"] if cluster else []
+    return [f"~{base}*", f"&{base}*", *(f"+{command}" for command in sorted(_COMMANDS[role].split())), *finding]
 
 
 def samples(keys: Keys) -> list[Command]:

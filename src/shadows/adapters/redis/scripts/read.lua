@@ -79,7 +79,8 @@ local function read(first)
     due = try('HGET', gated .. key, 'when')
     if failed(due) or not due then due = '' end
   end
-  if ARGV[first + 1] == '1' and LIVE[state] then call('HSET', record, 'watched', 1) end
+  -- Whoever may only look is not heard here; such a watcher looks again by itself.
+  if ARGV[first + 1] == '1' and LIVE[state] then redis.pcall('HSET', record, 'watched', 1) end
   if letter then payload = payload_of_letter(letter) end
   payload = ARGV[first + 2] == '1' and fetch(key, payload) or nil
   if ARGV[first + 3] == '1' then
