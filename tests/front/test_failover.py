@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from shadows import BrokerUnavailable, Disposition, Shadow
+from shadows import BrokerUnavailable, Disposition, Shadow, UnsupportedServer
 from tests.front.acts import DEADLINE, HOUR, comes_true, heard, working
-from tests.servers import wanted
+from tests.servers import Server, wanted
 from tests.topologies import Cluster, Sentinels, ask, eventually
 
 if TYPE_CHECKING:
@@ -201,3 +201,28 @@ async def _place_until(shadows: Shadow, moved: asyncio.Event) -> list[str]:
         words.append(str(len(words)))
         await shadows.add(note, when=timedelta(milliseconds=len(words) % 50))(words[-1])
     return words
+
+
+async def test_a_url_that_takes_a_cluster_for_a_server_is_told_so(cluster: Cluster) -> None:
+    """FAULT 70, CROSSSLOT: and a server for a cluster; the message says what to write."""
+    async with Shadow("shop", cluster.home("shop").url) as shadows:
+        with pytest.raises(UnsupportedServer, match=r"write redis\+cluster:// instead of redis://"):
+            await shadows.add(note)("word")
+    with Server(cluster.program) as alone:
+        async with Shadow("shop", alone.url.replace("redis://", "redis+cluster://")) as shadows:
+            with pytest.raises(UnsupportedServer, match=r"is no cluster; write redis:// instead"):
+                await shadows.add(note)("word")
+
+
+async def test_two_shadows_of_one_cluster_live_where_their_names_say(cluster: Cluster) -> None:
+    """SEMANTICS, Keys: each on one node, and neither sees the other."""
+    names = ("shop", "bank", "farm", "mill")
+    homes = {name: cluster.home(name) for name in names}
+    assert len(set(homes.values())) > 1
+    for name in names:
+        async with Shadow(name, cluster.url) as shadows:
+            await shadows.add(note, when=HOUR, key="k")(name)
+            assert (await shadows.snapshot()).total_tasks == 1
+    for name, home in homes.items():
+        keys = {key.decode().partition(":")[0] for key in ask(home, "KEYS", f"*{name}*")}
+        assert keys == {f"{{{name}}}"}
