@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from tests import clients
 from tests import servers as house
 from tests.servers import Server, Servers
 
@@ -15,6 +16,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="NAMES",
         help="test on valkey-9,redis-6.2,sentinel or all servers or none (default: the newest that is here; in CI all)",
     )
+    parser.addoption("--client", metavar="NAME", help="let redis-py or glide serve the shadows (default: as the URL)")
     parser.addoption("--slow", action="store_true", help="run also what takes long or fetches tools (in CI always)")
 
 
@@ -32,7 +34,8 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "slow: takes long or fetches tools; runs in CI and with `--slow`")
     try:
         house.choose(config.getoption("--servers"))
-    except house.ServerMissingError as why:
+        clients.choose(config.getoption("--client"))
+    except (house.ServerMissingError, clients.NoSuchClientError) as why:
         raise pytest.UsageError(str(why)) from why
 
 

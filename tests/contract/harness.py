@@ -15,6 +15,7 @@ from shadows.adapters.redis.backend import assemble
 from shadows.adapters.redis.backend import open_backend as open_redis
 from shadows.core.urls import parse
 from shadows.ports.backend import Backend, Terms
+from tests.clients import by_client
 from tests.contract.roles import RolesDriver
 from tests.topologies import Acl
 
@@ -107,7 +108,7 @@ class ServerHarness:
     def __init__(self, server: Server | Topology, terms: Terms | None = None, *, name: str = "") -> None:
         self.server = server
         self.kind = server.name
-        self.url = server.url
+        self.url = by_client(server.url)
         self.name = name or f"exam-{next(_names)}"
         self.terms = terms or Terms()
         self.now = round(time.time()) * 1000  # not far from the server's, which numbers the messages

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from shadows.ports.vitals import Vitals
     from tests.contract.harness import Harness, ServerHarness
 
-CLIENT_SIDE = {"BLPOP", "EVALSHA", "HGETALL", "RPUSH", "SCRIPT", "SUBSCRIBE", "UNSUBSCRIBE", "XREVRANGE"}
+CLIENT_SIDE = {"BLPOP", "EVALSHA", "HGETALL", "PING", "RPUSH", "SCRIPT", "SUBSCRIBE", "UNSUBSCRIBE", "XREVRANGE"}
 
 
 def test_every_command_that_a_script_uses_is_among_the_rights() -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.clients import by_client
 from tests.front.places import Place, ServerPlace
 from tests.front.proxy import Proxy
 from tests.servers import places, wanted
@@ -29,7 +30,11 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def place(request: pytest.FixtureRequest, servers: Servers) -> Iterator[Place]:
     """Give each backend in turn; afterwards nothing may be left that nobody accounts for (INV 41)."""
     server = None if request.param == "memory" else servers.place(request.param)
-    made = Place("memory", "memory://front") if server is None else ServerPlace(server.name, server.url, server=server)
+    made = (
+        Place("memory", "memory://front")
+        if server is None
+        else ServerPlace(server.name, by_client(server.url), server=server)
+    )
     yield made
     try:
         assert made.leftovers() == []
@@ -48,7 +53,7 @@ async def shadows(place: Place) -> AsyncIterator[Shadow]:
 def far(request: pytest.FixtureRequest, servers: Servers) -> Iterator[ServerPlace]:
     """Give each real server in turn, to tests that break something and so may leave something behind."""
     server = servers.get(request.param)
-    made = ServerPlace(server.name, server.url, server=server)
+    made = ServerPlace(server.name, by_client(server.url), server=server)
     yield made
     made.close()
 

@@ -11,6 +11,7 @@ import attrs
 
 from shadows import Shadow
 from shadows.adapters.redis import scripts
+from tests.clients import by_client
 from tests.listening import Listening
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ class Proxy:
     @property
     def url(self) -> str:
         """Where a client finds the server through it."""
-        return f"redis://127.0.0.1:{self.port}/0"
+        return by_client(f"redis://127.0.0.1:{self.port}/0")
 
     @property
     def port(self) -> int:

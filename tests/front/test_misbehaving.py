@@ -21,6 +21,7 @@ from shadows import (
     Worker,
 )
 from shadows.engine import ballast, insist, leftovers, watchdog
+from tests.clients import on_another_loop
 from tests.front.acts import DEADLINE, comes_true, finish, heard, state_of, working
 
 if TYPE_CHECKING:
@@ -122,7 +123,7 @@ async def test_a_body_that_goes_on_blocking_leaves_the_other_calls_to_other_work
 
 
 async def _work_elsewhere(shadows: Shadow, until: threading.Event, *tasks: Callable[..., Any]) -> None:
-    async with Shadow(shadows.name, shadows.url) as mine:
+    async with Shadow(shadows.name, on_another_loop(shadows.url)) as mine:
         for task in tasks:
             mine.register(task)
         async with working(mine, redelivery_timeout=LEASE, within=timedelta(seconds=5)):

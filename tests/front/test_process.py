@@ -21,6 +21,7 @@ from shadows.core import health
 from shadows.core.settings import process_options
 from shadows.process import probes
 from shadows.process.work import work
+from tests.clients import on_another_loop
 from tests.front.acts import DEADLINE, HOUR, comes_true, heard, state_of
 
 if TYPE_CHECKING:
@@ -308,6 +309,6 @@ async def test_in_another_thread_it_hears_no_signal_and_works_all_the_same(place
         return  # one event loop for each memory
     async with place.shadow(allow_unknown=True) as client:
         doubled = await client.add("double")(21)
-        run = Worker.run(place.name, place.url, tasks=[double], until_finished=True)
+        run = Worker.run(place.name, on_another_loop(place.url), tasks=[double], until_finished=True)
         assert await asyncio.to_thread(asyncio.run, run) == 0
         assert await doubled.get_result(timeout=DEADLINE) == 42

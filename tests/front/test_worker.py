@@ -13,6 +13,7 @@ import pytest
 
 from shadows import ConfigurationError, ExecutionCancelled, Retry, Shadow, Worker
 from shadows.engine import drain
+from tests.clients import on_another_loop
 from tests.front.acts import DEADLINE, HOUR, SOON, comes_true, finish, heard, state_of, working
 
 if TYPE_CHECKING:
@@ -226,7 +227,9 @@ async def test_a_lease_lives_while_the_event_loop_is_blocked(shadows: Shadow) ->
 
     lease = timedelta(milliseconds=300)
     execution = await shadows.add(block)()
-    other = threading.Thread(target=lambda: asyncio.run(_watch_for_a_while(shadows.name, shadows.url, lease)))
+    other = threading.Thread(
+        target=lambda: asyncio.run(_watch_for_a_while(shadows.name, on_another_loop(shadows.url), lease))
+    )
     async with working(shadows, redelivery_timeout=lease):
         other.start()
         assert await execution.get_result(timeout=DEADLINE) == "done"

@@ -55,6 +55,22 @@ def test_our_own_parameters_do_not_reach_the_client_library() -> None:
     assert parse("memory://x").client == ""
 
 
+@pytest.mark.parametrize(
+    ("url", "client", "insists"),
+    [
+        ("redis://h", "redis-py", False),
+        ("valkey://h", "glide", False),
+        ("valkeys://h", "glide", False),
+        ("valkey://h?client=redis-py", "redis-py", True),
+        ("unix:///run/s?client=glide", "glide", True),
+    ],
+)
+def test_a_scheme_has_a_client_library_that_it_prefers(url: str, client: str, insists: bool) -> None:  # noqa: FBT001
+    """SPEC, URLs: and a parameter that insists on one."""
+    found = parse(url)
+    assert (found.client, found.insists) == (client, insists)
+
+
 @pytest.mark.parametrize("scheme", sorted(set(KINDS) - set(SERVED)))
 def test_a_scheme_that_comes_later_says_so(scheme: str) -> None:
     """It is no typing mistake, so the message names what there is now."""
@@ -87,7 +103,7 @@ def test_a_scheme_that_comes_later_says_so(scheme: str) -> None:
         ("redis+cluster://h1,h2/1", "a cluster has only the one with the number 0"),
         ("unix://", "names no socket"),
         ("unix:///", "names no socket"),
-        ("redis://h/0?client=glide", "the client glide, which comes in a later version"),
+        ("redis+sentinel://h/s?client=glide", "the client glide, which knows no Sentinels"),
         ("redis://h/0?client=jedis", "asks for the client 'jedis'; there are redis-py and glide"),
     ],
 )

@@ -37,8 +37,9 @@ SERVED = tuple(scheme for scheme in KINDS if scheme != "embedded")
 """The schemes that this version can serve."""
 
 CLIENTS = ("redis-py", "glide")
-SERVED_CLIENTS = ("redis-py",)
 
+_GLIDE = {"valkey", "valkeys", "valkey+cluster", "valkeys+cluster"}
+"""The schemes that are served by valkey-glide, where it is installed."""
 _EXAMPLES = "redis://localhost:6379/0, rediss://user:password@host:6379/0, unix:///run/redis.sock or memory://name"
 _SECRET = re.compile(
     r"([?&;][^=&;]*(?:pass|pwd|secret|token|credential)[^=&;]*=)(?:(?![&;][^=&;]*=).)*",
@@ -69,6 +70,8 @@ class Url:
     """names and ports: of a cluster some of its nodes, of a sentinel URL the Sentinels"""
     service: str = ""
     """the name under which the Sentinels know the servers"""
+    insists: bool = False
+    """whether it names the client library itself, so that no other will do"""
 
     def __str__(self) -> str:
         return self.redacted
@@ -102,15 +105,15 @@ def parse(url: str, *, argument: str = "url") -> Url:
     split = _split(url, where)
     _check_server(scheme, split, where)
     own, query = _own_parameters(split.query)
-    client = own.get("client", "redis-py")
+    client = own.get("client") or ("glide" if scheme in _GLIDE else "redis-py")
     if client not in CLIENTS:
         raise ConfigurationError(f"{where} asks for the client {shown(client)}; there are {' and '.join(CLIENTS)}")
-    if client not in SERVED_CLIENTS:
-        raise ConfigurationError(f"{where} asks for the client {client}, which comes in a later version; use redis-py")
+    if client == "glide" and KINDS[scheme] == "sentinel":
+        raise ConfigurationError(f"{where} asks for the client glide, which knows no Sentinels; use redis-py")
     address = split._replace(query=query).geturl() if own else url
     hosts = () if scheme == "unix" else _hosts(split, KINDS[scheme], where)
     service = split.path.split("/")[1] if KINDS[scheme] == "sentinel" else ""
-    return Url(address, scheme, KINDS[scheme], client, split.path, redacted(url), hosts, service)
+    return Url(address, scheme, KINDS[scheme], client, split.path, redacted(url), hosts, service, "client" in own)
 
 
 def redacted(url: str) -> str:

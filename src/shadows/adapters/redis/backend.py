@@ -8,6 +8,7 @@ import attrs
 from redis.asyncio.sentinel import SentinelConnectionPool
 
 from shadows.adapters.redis.broker import RedisBroker, Scripts
+from shadows.adapters.redis.clients import driver_of
 from shadows.adapters.redis.cluster import in_cluster
 from shadows.adapters.redis.event_bus import RedisEventBus
 from shadows.adapters.redis.keys import Keys, clustered, standalone
@@ -21,6 +22,7 @@ from shadows.adapters.redis.vitals import examine
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from shadows.adapters.redis.clients import Maker
     from shadows.adapters.redis.driver import Driver
     from shadows.adapters.redis.places import Place
     from shadows.core.urls import Url
@@ -33,6 +35,7 @@ class RedisBackend:
     """See :class:`shadows.ports.backend.Backend`."""
 
     place: Place
+    maker: Maker
     keys: Keys
     terms: Terms
     driver: Driver
@@ -52,7 +55,7 @@ class RedisBackend:
         await self.driver.close()
 
     def for_worker(self) -> RedisBackend:
-        return assemble(self.place, self.keys, self.terms, clock_source=self._clock)
+        return assemble(self.place, self.keys, self.terms, self.maker, clock_source=self._clock)
 
     async def vitals(self) -> Vitals:
         driver = RedisPyDriver(self.place)
@@ -73,10 +76,11 @@ def open_backend(
     ``clock_source`` is for the contract suite: Lua that defines ``clock()`` in place of the server's time.
 
     Raises:
-        ConfigurationError: the URL has parameters that redis-py does not take.
+        ConfigurationError: the URL has parameters that its client does not take, or names one that is not here.
     """
     keys = clustered(name) if url.kind == "cluster" else standalone(name)
-    return assemble(_place(url, keys, credentials), keys, terms, clock_source=clock_source)
+    maker = driver_of(url, keys, credentials=credentials)
+    return assemble(_place(url, keys, credentials), keys, terms, maker, clock_source=clock_source)
 
 
 def open_pool(pool: Any, name: str, terms: Terms) -> RedisBackend:
@@ -96,14 +100,21 @@ def _place(url: Url, keys: Keys, credentials: Any) -> Place:
 
 
 def assemble(
-    place: Place, keys: Keys, terms: Terms, *, clock_source: str | None = None, driver: Driver | None = None
+    place: Place,
+    keys: Keys,
+    terms: Terms,
+    maker: Maker = RedisPyDriver,
+    *,
+    clock_source: str | None = None,
+    driver: Driver | None = None,
 ) -> RedisBackend:
     """Put the parts together around one driver, a new one unless it is given."""
-    driver = driver or RedisPyDriver(place)
+    driver = driver or maker(place)
     scripts = Scripts.of(driver, keys, terms, clock_source)
     broker = RedisBroker(driver, keys, terms, scripts)
     return RedisBackend(
         place,
+        maker,
         keys,
         terms,
         driver,

@@ -15,7 +15,7 @@ from shadows.adapters.redis.driver import Command, Driver, NoScript, Value, abou
 from shadows.adapters.redis.keys import Keys, encode, is_id
 from shadows.core.lifecycle import ExecutionState
 from shadows.core.verdict import Kind
-from shadows.errors import BrokenKey
+from shadows.errors import BrokenKey, BrokerUnavailable
 from shadows.ports.broker import BATCH, Cancellation, Claim, Entry, Lease, Order, Placed, Placement, Settlement
 from shadows.ports.letters import DeadLetter, Replayed
 from shadows.ports.looking import Part, Record, Survey
@@ -106,6 +106,9 @@ class Scripts:
 
 def checked(reply: Any) -> list[Any]:
     """Return a script's answer; raise what stands in its place."""
+    if isinstance(reply, NoScript):
+        msg = "the server forgot a script as soon as it had learnt it, or the keys moved to another one meanwhile"
+        raise BrokerUnavailable(msg) from reply
     if isinstance(reply, Exception):
         raise reply
     if isinstance(reply, bytes):

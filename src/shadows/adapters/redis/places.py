@@ -30,7 +30,7 @@ TIMEOUT = 5.0
 """Seconds for a connection to open, and for an answer to come beyond the time that its command may block."""
 
 _OURS = {"protocol": 2, "socket_timeout": None, "socket_connect_timeout": TIMEOUT, "decode_responses": False}
-_NOT_TAKEN = {
+NOT_TAKEN = {
     "retry",
     "retry_on_timeout",
     "retry_on_error",
@@ -187,7 +187,7 @@ def made_of(options: dict[str, Any], kind: type, *, text: str, more: dict[str, o
         ConfigurationError: such connections do not take these options.
     """
     given = {**options, **(more or {})}
-    kept = {name: value for name, value in given.items() if name not in _NOT_TAKEN and value is not None}
+    kept = {name: value for name, value in given.items() if name not in NOT_TAKEN and value is not None}
     made = Address(text, kept, kind)
     try:
         made.connection()
