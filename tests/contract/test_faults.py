@@ -245,9 +245,10 @@ async def test_a_verb_that_was_cancelled_at_any_await_strands_nothing(real: Serv
 async def test_a_killed_connection_is_unavailable_once_and_then_opened_anew(real: ServerHarness) -> None:
     """INV 33: the broken trip says so in our words, for commands, for renewals and for a claim that waits.
 
-    Only valkey-glide may have opened the one for commands anew before anybody asks.
+    Only valkey-glide may have opened the one for commands anew before anybody asks.  Where the server may have moved,
+    one broken trip has all ways to it opened anew.
     """
-    broker, who = real.broker, worker()
+    broker, who, moves = real.broker, worker(), real.kind in {"cluster", "sentinel"}
     await place(broker, call("a"))
     lease = await take_one(broker, who)
     broker.renew(who, [lease.token])
@@ -255,7 +256,7 @@ async def test_a_killed_connection_is_unavailable_once_and_then_opened_anew(real
     real.ask("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
     with contextlib.suppress(BrokerUnavailable) if "glide" in real.url else pytest.raises(BrokerUnavailable):
         await broker.read("a")
-    with pytest.raises(BrokerUnavailable):
+    with contextlib.suppress(BrokerUnavailable) if moves else pytest.raises(BrokerUnavailable):
         broker.renew(who, [lease.token])
     assert (await look(broker, "a")).state == "running"
     assert broker.renew(who, [lease.token]) == frozenset()

@@ -39,6 +39,9 @@ class Place:
         """Return what nobody accounts for, now that everybody has left."""
         return []
 
+    def sweep_too(self, name: str) -> None:
+        """Sweep up what another shadow of the test has left here."""
+
     def close(self) -> None:
         """Sweep up."""
 
@@ -71,6 +74,10 @@ class ServerPlace(Place):
         groups = self.curtain.ask("XINFO", "GROUPS", self.curtain.key("stream"))
         found = self.curtain.ask("XINFO", "CONSUMERS", self.curtain.key("stream"), "workers") if groups else []
         return [f"consumer {row[1].decode()}" for row in found]
+
+    def sweep_too(self, name: str) -> None:
+        for key in self.curtain.keys(name):
+            self.curtain.ask("DEL", self.curtain.key(key, name))
 
     def close(self) -> None:
         """Sweep up."""

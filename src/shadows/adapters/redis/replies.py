@@ -109,5 +109,7 @@ def _missing_right(text: str) -> str:
     if "time" in text.lower().split("'"):
         return "; shadows reads the server's clock: grant +time"
     if "executing the script" in text:
-        return "; `shadows doctor` names the rights that are missing"
+        return (
+            "; `shadows doctor` names the rights that are missing (older lists lack +time), `shadows acl` prints them"
+        )
     return ""
