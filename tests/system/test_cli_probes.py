@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     type Start = Callable[..., Program]
     type Run = Callable[..., Said]
 
+pytestmark = pytest.mark.slow
+
 TASKS = """
 async def nothing():
     pass

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
     type Start = Callable[..., Program]
 
+pytestmark = pytest.mark.slow
+
 TASKS = """
 import asyncio, time
 from pathlib import Path
