@@ -9,7 +9,10 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
+import itertools
 import os
+import random
 import re
 import shutil
 import signal
@@ -358,12 +361,19 @@ class _Guard:
 _guard = _Guard()
 
 
+_PORTS = range(20_000, 32_000)
+"""Below those that the system gives to connections, which would take one between the look and the start."""
+_next_port = itertools.count(random.SystemRandom().randrange(len(_PORTS)))
+
+
 def free_port() -> int:
-    """Give a port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """Give a port that nobody listens on, and never the same one again soon."""
+    for number in _next_port:
+        port = _PORTS[number % len(_PORTS)]
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError
 
 
 def _ask(link: socket.socket, words: Sequence[str]) -> str:
