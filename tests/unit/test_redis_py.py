@@ -12,7 +12,7 @@ from redis.credentials import CredentialProvider
 
 from shadows.adapters.redis import redis_py
 from shadows.adapters.redis.driver import NoScript
-from shadows.adapters.redis.places import address, address_of_pool
+from shadows.adapters.redis.places import Address, address, address_of_pool
 from shadows.adapters.redis.redis_py import RedisPyDriver
 from shadows.errors import BrokerError, BrokerUnavailable, ConfigurationError, NotAllowed, UnsupportedServer
 from tests.front.acts import comes_true, heard
@@ -222,6 +222,26 @@ async def test_renewals_have_a_connection_of_their_own_in_another_thread(peer: P
     assert await asyncio.to_thread(made.ask_blocking, ("XCLAIM",)) == [[b"t"]]
     await made.close()
     assert peer.connections == 2
+
+
+async def test_a_server_that_moves_while_renewals_connect_is_left_at_the_next_trip(peer: Peer) -> None:
+    """FAULT 72: another way to it has found out meanwhile; this connection may lead to where it was before."""
+    made = driver(peer)
+    opened: list[int] = []
+
+    class Moving(Address):
+        def connect_blocking(self, **options: Any) -> Any:
+            opened.append(self.moves)
+            connection = super().connect_blocking(**options)
+            if len(opened) == 1:
+                object.__setattr__(self, "moves", 1)
+            return connection
+
+    made.place = Moving(made.place.text, address(peer.url, text="the server").options)
+    for _ in range(3):
+        assert await asyncio.to_thread(made.ask_blocking, ("PING",)) == [b"PONG"]
+    assert opened == [0, 1]
+    await made.close()
 
 
 async def test_renewals_find_nobody_there() -> None:

@@ -86,7 +86,8 @@ class RedisPyDriver:
         try:
             if self._renewals is None or self._renewals_since != self.place.moves:
                 self._drop_renewals()
-                self._renewals, self._renewals_since = self.place.connect_blocking(), self.place.moves
+                since = self.place.moves
+                self._renewals, self._renewals_since = self.place.connect_blocking(), since
             connection = self._renewals
             packed = [_pack(command) for command in commands]
             sent = True
