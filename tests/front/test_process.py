@@ -10,7 +10,6 @@ import signal
 import threading
 import time
 from contextlib import asynccontextmanager
-from http.client import HTTPConnection
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -23,6 +22,7 @@ from shadows.process import probes
 from shadows.process.work import work
 from tests.clients import on_another_loop
 from tests.front.acts import DEADLINE, HOUR, comes_true, heard, state_of
+from tests.pages import ask
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -31,16 +31,6 @@ if TYPE_CHECKING:
     from tests.front.proxy import Proxy
 
 HEALTH = "/ /readyz /livez /autoscale"
-
-
-def ask(port: int, path: str) -> tuple[int, str]:
-    """Return the status and the text of a page."""
-    connection = HTTPConnection("127.0.0.1", port, timeout=DEADLINE)
-    connection.request("GET", path)
-    answer = connection.getresponse()
-    found = answer.status, answer.read().decode()
-    connection.close()
-    return found
 
 
 class Watched:

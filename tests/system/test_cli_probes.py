@@ -6,7 +6,6 @@ import asyncio
 import json
 import signal
 import socket
-from http.client import HTTPConnection
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,6 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from shadows import Shadow
 from shadows.core.outage import MOST
+from tests.pages import ask
 from tests.system.conftest import PATIENCE, until
 
 if TYPE_CHECKING:
@@ -41,16 +41,6 @@ def folder(tmp_path: Path) -> Path:
     """Give a folder that holds a module of tasks."""
     (tmp_path / "jobs.py").write_text(TASKS)
     return tmp_path
-
-
-def ask(port: int, path: str) -> tuple[int, str]:
-    """Return the status and the text of a page."""
-    connection = HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
-    connection.request("GET", path)
-    answer = connection.getresponse()
-    found = answer.status, answer.read().decode()
-    connection.close()
-    return found
 
 
 def becomes(port: int, path: str, wanted: tuple[int, str]) -> None:

@@ -15,19 +15,11 @@ from tools import servers
 
 PAGE = (ROOT / "docs" / "observability.md").read_text()
 EVERYTHING = """
-from shadows.adapters.observers import prometheus, telemetry
-from shadows.adapters.observers.instruments import INSTRUMENTS, Kind
+from shadows.adapters.observers import prometheus
+from tests.metrics import fill
 
 prometheus.install()
-meters = telemetry.find("shop", {"send"}).meters
-for one in INSTRUMENTS:
-    labels = ("shop", "w", "send")[: len(one.labels)]
-    if one.kind is Kind.HISTOGRAM:
-        meters.record(one, labels, 0.5)
-    elif one.fades:
-        meters.show_for_a_while(labels, [(one, 1)])
-    else:
-        meters.add(one, labels)
+fill()
 print(prometheus.exposition().decode(), end="")
 """
 

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from shadows.adapters.observers.instruments import INSTRUMENTS
+from tests.pages import ask
 from tests.system.conftest import PATIENCE, ROOT
-from tests.system.test_cli_probes import ask, becomes
+from tests.system.test_cli_probes import becomes
 
 if TYPE_CHECKING:
     from collections.abc import Callable

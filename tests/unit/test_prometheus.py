@@ -14,6 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from shadows.adapters.observers import prometheus, telemetry
 from shadows.adapters.observers.instruments import INSTRUMENTS, Kind
 from shadows.errors import ConfigurationError
+from tests.metrics import fill
 from tests.sdk import Sdk
 
 if TYPE_CHECKING:
@@ -40,20 +41,6 @@ def _registry(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def families() -> dict[str, Metric]:
     """Return what Prometheus would read."""
     return {family.name: family for family in text_string_to_metric_families(prometheus.exposition().decode())}
-
-
-def fill() -> None:
-    """Have something to show of every instrument."""
-    meters = telemetry.find("shop", {"send"}).meters
-    assert meters is not None
-    for one in INSTRUMENTS:
-        labels = ("shop", "w", "send")[: len(one.labels)]
-        if one.kind is Kind.HISTOGRAM:
-            meters.record(one, labels, 0.5)
-        elif one.fades:
-            meters.show_for_a_while(labels, [(one, 1)])
-        else:
-            meters.add(one, labels)
 
 
 def test_a_parser_reads_every_instrument_under_its_name_there() -> None:
