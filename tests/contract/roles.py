@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from tests.topologies import Acl
 
 WHO: Final = {
-    Role.PRODUCER: {"schedule", "cancel", "since"},
-    Role.OBSERVER: {"read", "survey", "roster", "HGETALL", "XRANGE", "XREVRANGE"},
+    Role.PRODUCER: {"schedule", "cancel"},
+    Role.OBSERVER: {"read", "survey", "roster", "since", "HGETALL", "XRANGE", "XREVRANGE"},
     Role.ADMIN: {"append", "clear", "replay", "XDEL"},
 }
 """Which verbs and plain commands need no more than these; all else takes a worker."""

@@ -10,7 +10,7 @@ import pytest
 from shadows.core.scheduling import AT_ONCE
 from shadows.ports.broker import Order
 from shadows.ports.seeding import Seed
-from tests.contract.acts import LEASE, call, claim, done, keys, place, settle, sweep, take, take_one, worker
+from tests.contract.acts import LEASE, call, claim, done, keys, look, place, settle, sweep, take, take_one, worker
 from tests.contract.test_broken_keys import FOLLOWED, Scene
 
 if TYPE_CHECKING:
@@ -170,6 +170,28 @@ async def test_a_fence_given_after_losing_everything_fits_no_older_lease(real: S
     new = await take_one(broker, worker())
     assert await settle(broker, who, old, done(b"old")) == "superseded"
     assert await settle(broker, worker(), new, done(b"new")) == "settled"
+
+
+async def test_a_lease_that_the_server_has_forgotten_settles_nothing(real: ServerHarness) -> None:
+    """INV 4, FAULT 74: an older copy of the memory comes back, or a replica that had not heard of the last second.
+
+    A has the call when that happens; then the server knows of no lease, and B gets the call: the same message, and the
+    counter stands where it stood when A came.  A's settle must find another fence there.
+    """
+    broker, one, other = real.broker, worker("a"), worker("b")
+    await place(broker, call("before"), call("a"))
+    await take(broker, worker("c"), 1)
+    copy = real.dump()
+    old = await take_one(broker, one)
+    destroy(real, "everything")
+    for suffix, value in copy.items():
+        real.ask("RESTORE", real.key(suffix), 0, value)
+    await real.pass_time(0.001)
+    new = await take_one(broker, other)
+    assert new.token == old.token
+    assert await settle(broker, one, old, done(b"old")) == "superseded"
+    assert await settle(broker, other, new, done(b"new")) == "settled"
+    assert (await look(broker, "a")).fence == new.fence
 
 
 def milliseconds(real: ServerHarness) -> str:

@@ -196,6 +196,26 @@ async def test_the_end_of_a_strike_is_noticed_by_who_adds_and_who_claims(harness
     assert await place(harness.broker, call("k"), strikes=reader.position) == ["scheduled"]
 
 
+async def test_who_only_looks_is_told_of_the_end_of_a_strike_and_leaves_no_mark(real: ServerHarness) -> None:
+    """`shadows acl`, observer: whoever may write puts the log in order later, and the reader understands that too."""
+    log, reader = real.backend.strike_log, Reader(real.backend.strike_log)
+    await log.append(strike("a", after=5))
+    await log.append(strike("b"))
+    await log.append(strike("c", after=7))
+    await reader.read()
+    await real.pass_time(5)
+    before = real.dump()
+    for _ in range(2):
+        assert await reader.read() == await in_force(log) == ["b", "c"]
+    assert real.dump() == before
+    await log.append(strike("d"))
+    await real.pass_time(2)
+    assert await reader.read() == await in_force(log) == ["b", "d"]
+    await claim(real.broker, worker(), strikes=reader.position)
+    assert await reader.read() == await in_force(log) == ["b", "d"]
+    assert await log.since(reader.position) is None
+
+
 async def test_the_log_does_not_grow_with_what_is_struck_and_restored(harness: Harness) -> None:
     """INV 46: who followed it hears each restore; who slept for long starts anew, and knows the same."""
     log = harness.backend.strike_log
@@ -240,6 +260,7 @@ async def test_very_many_strikes_may_end_at_once(harness: Harness) -> None:
         await log.append(strike(f"n{number}", after=5))
     await reader.read()
     await harness.pass_time(5)
+    await claim(harness.broker, worker())  # who may write puts the log in order
     assert await reader.read() == ["stays"]
     assert reader.began_anew == 2
     assert await reader.read() == await in_force(log)

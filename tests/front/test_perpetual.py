@@ -393,7 +393,8 @@ async def test_a_crash_does_not_break_the_chain(shadows: Shadow) -> None:
     async with working(shadows):
         assert await execution.get_result(timeout=DEADLINE) == "done"
     await execution.sync()
-    assert execution.fence == lost.fence + 1
+    assert execution.fence is not None
+    assert execution.fence > lost.fence
     assert execution.started_at is not None
     assert (await next_of(shadows, "k")).when == execution.started_at + HOUR
     late = verdict.completed("check", follow=Occurrence(lost.payload, AT_ONCE))

@@ -6,6 +6,7 @@ from datetime import timedelta
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, cast
 
+import attrs
 import pytest
 
 from shadows.adapters.codecs.cloudpickle import CloudpickleCodec
@@ -330,3 +331,55 @@ async def test_no_trip_takes_more_than_it_may(monkeypatch: pytest.MonkeyPatch) -
     orders = [args[-1] for verb, args in house.trouble.asked if verb in {"turn", "claim"}]
     assert max(order.limit for order in orders if isinstance(order, Order)) == 50
     assert max(len(args[0]) for verb, args in house.trouble.asked if verb == "turn") == 50
+
+
+# A server that lost its newest memory, with it a lease of ours, and gives us the same message again
+
+
+@asynccontextmanager
+async def given_twice(house: House, words: list[str], leave: asyncio.Event) -> AsyncIterator[tuple[Lease, Lease]]:
+    """Run a body that takes its time to end when it is cancelled, and lease its call once more meanwhile."""
+    began = asyncio.Event()
+
+    async def stubborn() -> None:
+        words.append("began")
+        began.set()
+        try:
+            await asyncio.sleep(DEADLINE if len(words) == 1 else 0)
+        finally:
+            await leave.wait()
+            words.append("ended")
+
+    await house.add(stubborn, "k")
+    async with house.turning():
+        await heard(began)
+        (lease,) = (attempt.lease for attempt in house.loop.running.values())
+        again = attrs.evolve(lease, fence=lease.fence + 1)
+        house.loop._start(again)
+        await asyncio.sleep(0)
+        assert words == ["began"]
+        yield lease, again
+
+
+async def test_a_call_given_twice_has_one_body_at_a_time() -> None:
+    """INV 1, FAULT 74: the older body is cancelled as lost, and the newer one begins when that has ended."""
+    house, words, leave = House(), list[str](), asyncio.Event()
+    async with given_twice(house, words, leave) as leases:
+        assert house.loop.held() == [leases[1].token]
+        leave.set()
+        await comes_true(lambda: len(words) == 4)
+        assert words == ["began", "ended"] * 2
+    assert not house.loop._fences
+
+
+@pytest.mark.parametrize("end", [Loop.cut, Loop.let_go])
+async def test_a_call_given_twice_is_handed_back_if_it_has_not_begun(end: Callable[[Loop], None]) -> None:
+    """INV 18: the worker ends while the newer body still waits for the older one."""
+    house, words, leave = House(), list[str](), asyncio.Event()
+    async with given_twice(house, words, leave) as (_, again):
+        house.loop.stop()
+        end(house.loop)
+        leave.set()
+    settled = [lease for verb, args in house.trouble.asked if verb == "turn" for lease, _ in args[0]]
+    assert again in settled
+    assert words == ["began", "ended"]

@@ -255,7 +255,7 @@ def test_threads_never_share_a_call_or_a_fence(backend: Backend) -> None:
         shares = list(pool.map(lambda _: asyncio.run(drain()), range(8)))
     drained = [pair for share in shares for pair in share]
     assert sorted(int(key) for key, _ in drained) == list(range(2000))
-    assert sorted(fence for _, fence in drained) == list(range(1, 2001))
+    assert len({fence for _, fence in drained}) == 2000
 
 
 async def test_hints_cross_event_loops_in_order(name: str, backend: Backend) -> None:
@@ -273,11 +273,8 @@ async def test_hints_cross_event_loops_in_order(name: str, backend: Backend) -> 
         thread = in_a_thread(lambda: asyncio.run(work()))
         heard = [await asyncio.wait_for(anext(hints), QUICK) for _ in range(3)]
         thread.join()
-    assert [(hint.what, hint.fence) for hint in heard if hint] == [
-        ("running", 1),
-        ("progress", 1),
-        ("completed", 1),
-    ]
+    assert [hint.what for hint in heard if hint] == ["running", "progress", "completed"]
+    assert len({hint.fence for hint in heard if hint}) == 1
     assert store_named(name).listeners.by_key == {}
 
 

@@ -79,6 +79,8 @@ class Loop:
     _ended: list[tuple[Lease, Verdict]] = attrs.field(factory=list["tuple[Lease, Verdict]"], init=False)
     _in_flight: list[tuple[Lease, Verdict]] = attrs.field(factory=list["tuple[Lease, Verdict]"], init=False)
     _let_go: set[int] = attrs.field(factory=set[int], init=False)
+    _fences: dict[str, int] = attrs.field(factory=dict[str, int], init=False)
+    """by token, of what runs: a server that forgot a lease of ours may give us the same message again"""
     _wake: asyncio.Event = attrs.field(factory=asyncio.Event, init=False)
     _look: bool = attrs.field(default=True, init=False)
     _left: int | None = attrs.field(default=None, init=False)
@@ -159,8 +161,7 @@ class Loop:
     def let_go(self) -> None:
         """Hand back the calls whose bodies did not end when they were cancelled, over their heads."""
         for attempt in self.running.values():
-            lease = attempt.lease
-            self._ended.append((lease, verdict.handed_back(lease.payload, attempt=lease.attempt)))
+            self._hand_back(attempt.lease)
         self._let_go.update(self.running)
         self.running.clear()
         self._wake.set()
@@ -300,11 +301,34 @@ class Loop:
     def _start(self, lease: Lease) -> None:
         attempt = Attempt(lease)
         if self._stopping:
-            self._ended.append((lease, verdict.handed_back(lease.payload, attempt=lease.attempt)))
+            self._hand_back(lease)
             return
-        self.running[lease.fence] = attempt
+        before = self.running.get(self._fences.get(lease.token, 0))
+        if before is not None:
+            self.lose(frozenset({lease.token}))
+        self.running[lease.fence], self._fences[lease.token] = attempt, lease.fence
         self.holding.set()
-        attempt.task = asyncio.Task(self._perform(attempt), loop=self._aio, eager_start=True)
+        if before is None or before.task is None:
+            self._begin(attempt)
+        else:
+            before.task.add_done_callback(lambda _: self._begin(attempt))  # one key never has two bodies
+
+    def _begin(self, attempt: Attempt) -> None:
+        if attempt.stop is None and attempt.lease.fence in self.running:
+            attempt.task = asyncio.Task(self._perform(attempt), loop=self._aio, eager_start=True)
+        elif self._end(attempt):
+            self._hand_back(attempt.lease)
+            self._wake.set()
+
+    def _hand_back(self, lease: Lease) -> None:
+        self._ended.append((lease, verdict.handed_back(lease.payload, attempt=lease.attempt)))
+
+    def _end(self, attempt: Attempt) -> bool:
+        """Let the attempt be over; return whether it was not handed back over its head before."""
+        lease = attempt.lease
+        if self._fences.get(lease.token) == lease.fence:
+            del self._fences[lease.token]
+        return self.running.pop(lease.fence, None) is not None
 
     async def _perform(self, attempt: Attempt) -> None:
         try:
@@ -312,7 +336,7 @@ class Loop:
         except Exception as bug:  # noqa: BLE001 - the runner raises nothing; if it does, the worker must say so
             self._bug, judged = bug, None
         self.leftovers.due = True
-        if self.running.pop(attempt.lease.fence, None) is not None:  # else it was handed back over its head
+        if self._end(attempt):
             if judged is None:
                 self._look = True
             else:

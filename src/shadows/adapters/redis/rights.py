@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 SAMPLES: Final = """
 BLPOP K 1; EVALSHA x 1 K; EXISTS K; GET K; HDEL K x; HEXISTS K x; HGET K x; HGETALL K; HINCRBY K x 1; HLEN K
-HMGET K x; HSET K x x; INCR K; INCRBY K 1; LLEN K; LPUSH K x; LRANGE K 0 0; PEXPIRE K 1; PING; PUBLISH C x; RENAME K K
+HMGET K x; HSET K x x; LLEN K; LPUSH K x; LRANGE K 0 0; PEXPIRE K 1; PING; PUBLISH C x; RENAME K K
 RPUSH K x; SADD K x; SCARD K; SCRIPT LOAD x; SET K x; SISMEMBER K x; SMEMBERS K; SRANDMEMBER K 1; SREM K x
 SUBSCRIBE C; TIME; UNSUBSCRIBE C; XACK K x 0-1; XADD K * x x; XCLAIM K x x 0 0-1; XDEL K 0-1
 XGROUP CREATE K x 0; XGROUP DELCONSUMER K x x; XINFO GROUPS K; XLEN K; XPENDING K x; XRANGE K - +
@@ -49,7 +49,7 @@ zrevrange zscore
 _PLACING: Final = """
 del hdel hset lpush pexpire publish rpush sadd set srem xack xadd xdel zadd zrem zremrangebyrank zremrangebyscore
 """
-_WORKING: Final = "blpop hincrby incr incrby rename xclaim xgroup xreadgroup xtrim"
+_WORKING: Final = "blpop hincrby rename xclaim xgroup xreadgroup xtrim"
 _EXAMINING: Final = "acl|whoami config|get discard multi"
 _COMMANDS: Final = {
     Role.OBSERVER: _LOOKING,

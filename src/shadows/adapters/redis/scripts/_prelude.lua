@@ -39,9 +39,22 @@ local function overwritten()
   if failed(try('ZCARD', queue)) then return queue end
 end
 
+local last_fence
 local function no_fences()
   local last = try('GET', fences)
   if failed(last) or (last and not tonumber(last)) then return fences end
+  last_fence = tonumber(last or 0)
+end
+
+-- Take so many new fences, and return the number before the first; no_fences has found that there are some.
+-- A server may lose what it did last: an older copy of its memory is loaded, or a replica takes over that had not heard of it.  Who holds a
+-- lease from then must find another fence on the call when he comes to settle it, so fences go up with the clock, as the ids of messages
+-- do.  They count tenths of a ms: that is more than are ever needed, and has no more digits (14) than Lua writes down.
+local function new_fences(count)
+  local before = math.max(last_fence, math.floor(clock() * 10))
+  last_fence = before + count
+  call('SET', fences, last_fence)
+  return before
 end
 
 -- Tell those who asked to hear of this record.

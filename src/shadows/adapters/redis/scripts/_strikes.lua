@@ -13,10 +13,11 @@ local function read_floor(id, floor)
   return floor == '-' and '' or floor
 end
 
-local function log_strike(name, ends, hold, floor, next_end, strike)
-  local head = table.concat({ 1, name, ends or '-', hold, floor, next_end or '-' }, ' ')
-  return call('XADD', strike_log, '*', 'instruction', head .. '\n' .. strike)
+local function instruction_of(name, ends, hold, floor, next_end, strike)
+  return table.concat({ 1, name, ends or '-', hold, floor, next_end or '-' }, ' ') .. '\n' .. strike
 end
+
+local function log_strike(...) return call('XADD', strike_log, '*', 'instruction', instruction_of(...)) end
 
 -- What is held at these strikes is let go by the next claims, `pace` ms apart.
 local function lift(names, pace)

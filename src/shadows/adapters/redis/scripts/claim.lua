@@ -208,7 +208,7 @@ local function claim(first)
     more = more or got == wanted
   end
 
-  local fence = #leases > 0 and call('INCRBY', fences, #leases) - #leases or 0
+  local fence = #leases > 0 and new_fences(#leases) or 0
   local out, n = {}, HEADER
   for _, lease in ipairs(leases) do
     fence = fence + 1

@@ -56,7 +56,7 @@ local function seed_one(restart, key, due, definition, payload)
   if state then remember(owner, key) end
   if state and not LIVE[state] then retire(key, record, owner) end
   wipe(key, record)
-  place(key, record, resolve(due), 1, payload, 'run', '#' .. call('INCR', fences), 'definition', definition)
+  place(key, record, resolve(due), 1, payload, 'run', '#' .. new_fences(1) + 1, 'definition', definition)
   return 'seeded'
 end
 
