@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from tests.servers import Server
 
-LATE = timedelta(seconds=30)
+LATE = timedelta(seconds=45)
 SOON = timedelta(seconds=1)
 
 type Starts = Callable[..., Server]
