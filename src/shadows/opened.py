@@ -27,7 +27,7 @@ from shadows.ports.letters import Replay, Replayed
 from shadows.ports.looking import Part
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Awaitable, Callable, Iterable, Sequence
     from contextlib import AbstractContextManager
     from datetime import datetime, timedelta
     from types import TracebackType
@@ -44,6 +44,9 @@ if TYPE_CHECKING:
     from shadows.ports.looking import Record
 
 
+async def _nothing(_: object) -> None: ...
+
+
 @attrs.define
 class Opened:
     """A backend, and the parts of the engine that work on it for one client."""
@@ -58,6 +61,8 @@ class Opened:
     follower: Follower | None
     loop: asyncio.AbstractEventLoop
     pid: int
+    afterwards: Callable[[Sequence[Execution[Any]]], Awaitable[None]] = attrs.field(default=_nothing)
+    """what is done with calls that were placed, before whoever placed them goes on: for tests"""
 
     @classmethod
     async def open(cls, connection: Connection, calls: Calls) -> Self:
@@ -98,7 +103,9 @@ class Opened:
             with self.follower.placing([entry]) as sending:
                 placement = await self.producer.add(sending.entries[0], call)
                 sending.placements = [placement]
-        return self.calls.placed(call, placement, self.access)
+        execution = self.calls.placed(call, placement, self.access)
+        await self.afterwards([execution])
+        return execution
 
     async def place_many(self, calls: Iterable[TaskCall], chunk_size: int, on_live: OnLive) -> list[Execution[Any]]:
         """Place many, ``chunk_size`` of them in a trip, and return their executions in order."""
@@ -109,7 +116,9 @@ class Opened:
                 sending.entries, calls, chunk_size=max(chunk_size, BATCH)
             )
         pairs = zip(calls, placements, strict=True)
-        return [self.calls.placed(call, placement, self.access) for call, placement in pairs]
+        executions = [self.calls.placed(call, placement, self.access) for call, placement in pairs]
+        await self.afterwards(executions)
+        return executions
 
     async def cancel(self, key: str) -> Cancellation:
         """Cancel the live run of this key, and tell what came of it."""

@@ -90,3 +90,8 @@ def test_a_name_that_does_not_exist_is_refused_with_a_near_one() -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert "module 'shadows' has no attribute 'Shado'. Did you mean: 'Shadow'?" in done.stderr
     assert {"Shadow", "Retry", "tasks", "__version__"} <= set(dir(shadows))
+
+
+def test_what_tests_need_needs_no_pytest() -> None:
+    """The assertions and the clock serve other test runners too."""
+    assert "pytest" not in tops(imported_by("import shadows.testing; shadows.testing.inline"))

@@ -239,3 +239,9 @@ def forget_stores(keeper: object) -> None:
     with _stores_lock:
         for name in [name for name, store in _stores.items() if store.keeper is keeper]:
             del _stores[name]
+
+
+def forget_store(name: str) -> None:
+    """Forget what is kept under this name; who has it open keeps it."""
+    with _stores_lock:
+        _stores.pop(name, None)
