@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from tests.system.conftest import Program, Said
+    from tests.system.conftest import Said
+    from tests.system.programs import Program
 
     type Run = Callable[..., Said]
 

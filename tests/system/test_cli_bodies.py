@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from tests.system.conftest import Program
+    from tests.system.programs import Program
 
     type Start = Callable[..., Program]
 

@@ -11,7 +11,7 @@ import pytest
 
 from shadows.cli.commands import COMMANDS, Command, group
 from shadows.cli.completion_scripts import SCRIPTS
-from tests.system.conftest import PATIENCE
+from tests.system.programs import PATIENCE
 from tools import servers
 
 if TYPE_CHECKING:

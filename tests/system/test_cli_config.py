@@ -12,7 +12,7 @@ import pytest
 from shadows.cli.app import parser
 from shadows.cli.corrections import options
 from shadows.core.settings import PROCESS, SHADOW, WORKER, Setting
-from tests.system.conftest import ROOT
+from tests.system.programs import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Callable

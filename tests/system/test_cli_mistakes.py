@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.system.conftest import PATIENCE
+from tests.system.programs import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

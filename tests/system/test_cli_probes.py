@@ -14,14 +14,16 @@ from prometheus_client.parser import text_string_to_metric_families
 from shadows import Shadow
 from shadows.core.outage import MOST
 from tests.pages import ask
-from tests.system.conftest import PATIENCE, until
+from tests.system.conftest import until
+from tests.system.programs import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
     from tests.servers import Server
-    from tests.system.conftest import Program, Said
+    from tests.system.conftest import Said
+    from tests.system.programs import Program
 
     type Start = Callable[..., Program]
     type Run = Callable[..., Said]

@@ -17,7 +17,7 @@ from shadows.cli.reload import Sources, Supervisor, command, sources_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from tests.system.conftest import Program
+    from tests.system.programs import Program
 
 
 @pytest.fixture

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
     from shadows import Execution
     from tests.servers import Server, Servers
-    from tests.system.conftest import Program, Said
+    from tests.system.conftest import Said
+    from tests.system.programs import Program
 
     type Start = Callable[..., Program]
 

@@ -20,7 +20,8 @@ from tests.system.workers import at_work
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
 
-    from tests.system.conftest import Program, Said
+    from tests.system.conftest import Said
+    from tests.system.programs import Program
 
     type Run = Callable[..., Said]
 

@@ -28,12 +28,13 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import pytest
 
-from tests.system.conftest import PATIENCE, ROOT, empty_database
+from tests.system.conftest import empty_database
+from tests.system.programs import PATIENCE, ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.system.conftest import Program
+    from tests.system.programs import Program
 
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
 FENCE = re.compile(

@@ -14,19 +14,18 @@ import attrs
 import pytest
 
 from shadows import Shadow
-from tests.system import limited_work
-from tests.system.conftest import ROOT
-from tests.system.limited_work import CUSTOMERS, HISTORY, IN_ALL, PER_CUSTOMER, PER_REGION, REGIONS, serve
+from tests.system.fire.crew import UNMEASURED
+from tests.system.fire.history import HISTORY, read
+from tests.system.limited_work import CUSTOMERS, IN_ALL, PER_CUSTOMER, PER_REGION, REGIONS, serve
 from tests.system.overlap import bodies, most_at_once
+from tests.system.programs import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from pathlib import Path
 
-    from tests.system.conftest import Program
+    from tests.system.programs import Program
 
-UNMEASURED = {"COVERAGE_PROCESS_CONFIG": "", "COVERAGE_PROCESS_START": ""}
-"""The workers are busy enough; what they run of shadows is measured by other tests."""
 CALLS, KILLS, FREEZES = 10_000, 20, 6
 READY = "knows"
 """What a worker says when it begins."""
@@ -59,7 +58,8 @@ class Nemesis:
         victim.signal(signal.SIGSTOP)
         await asyncio.sleep(LEASE * 2.5)
         victim.signal(signal.SIGCONT)
-        self.gone[victim.pid].append((since, time.monotonic()))
+        # What it had claimed before, it may still begin now, until it asks whether its leases are still its own.
+        self.gone[victim.pid].append((since, time.monotonic() + LEASE / 2))
 
     def _somebody_at_work(self) -> Program:
         return self.dice.choice([worker for worker in self.workers if READY in worker.text])
@@ -111,7 +111,7 @@ async def test_no_limit_is_exceeded_and_no_slot_leaks_while_workers_are_killed_a
     for worker in nemesis.workers:
         assert await asyncio.to_thread(worker.end) == 0, worker.text
 
-    ran = bodies(limited_work.read(history), nemesis.gone)
+    ran = bodies(read(history), nemesis.gone)
     assert {body.number for body in ran} == set(range(CALLS))
     cut = {body.pid for body in ran if any(body.end == since for since, _ in nemesis.gone[body.pid])}
     assert len(cut) >= KILLS // 2, "the workers had nothing to do when they were disturbed"

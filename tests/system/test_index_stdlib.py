@@ -12,13 +12,14 @@ import pytest
 
 from examples.index_stdlib import index_file, main, place, results, source_files
 from shadows import Disposition, Shadow, Worker
-from tests.system.conftest import ROOT, until
+from tests.system.conftest import until
+from tests.system.programs import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from shadows import Snapshot
-    from tests.system.conftest import Program
+    from tests.system.programs import Program
 
 UNMEASURED = {"COVERAGE_PROCESS_CONFIG": "", "COVERAGE_PROCESS_START": ""}
 """The workers are busy enough; what they run of shadows is measured by other tests."""

@@ -10,7 +10,7 @@ import sys
 import pytest
 
 from shadows.adapters.observers.instruments import INSTRUMENTS
-from tests.system.conftest import PATIENCE, ROOT
+from tests.system.programs import PATIENCE, ROOT
 from tools import servers
 
 PAGE = (ROOT / "docs" / "observability.md").read_text()

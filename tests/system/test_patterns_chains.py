@@ -10,7 +10,8 @@ import attrs
 import pytest
 
 from shadows import ExecutionState, Shadow
-from tests.system.conftest import PATIENCE, until
+from tests.system.conftest import until
+from tests.system.programs import PATIENCE
 from tests.system.reading import SEEDS, Notebook
 from tests.system.workers import at_work, bring_forward, working
 

@@ -18,7 +18,8 @@ import attrs
 import pytest
 
 from shadows import ConfigurationError, Execution, ExecutionState, Shadow
-from tests.system.conftest import PATIENCE, empty_database, until
+from tests.system.conftest import empty_database, until
+from tests.system.programs import PATIENCE
 from tests.system.reading import SEEDS, Notebook
 from tests.system.workers import Remembering, at_work
 

@@ -18,7 +18,7 @@ from shadows import (
     Shadow,
     Worker,
 )
-from tests.system.conftest import PATIENCE
+from tests.system.programs import PATIENCE
 from tests.system.reading import SEEDS, Notebook
 from tests.system.workers import at_work, occurs, seconds_between
 

@@ -12,14 +12,15 @@ import pytest
 
 from shadows.adapters.observers.instruments import INSTRUMENTS
 from tests.pages import ask
-from tests.system.conftest import PATIENCE, ROOT
+from tests.system.programs import PATIENCE, ROOT
 from tests.system.test_cli_probes import becomes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from tests.system.conftest import Program, Said
+    from tests.system.conftest import Said
+    from tests.system.programs import Program
 
 DEPLOY = ROOT / "deploy"
 KUBERNETES = DEPLOY / "kubernetes"

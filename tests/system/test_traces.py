@@ -13,7 +13,7 @@ import pytest
 
 from shadows import Shadow
 from tests.sdk import Sdk, named
-from tests.system.conftest import PATIENCE, ROOT
+from tests.system.programs import PATIENCE, ROOT
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan
