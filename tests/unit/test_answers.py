@@ -7,8 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shadows.adapters.redis import answers
+from shadows.adapters.redis.broker import checked
 from shadows.core.lifecycle import ExecutionState
 from shadows.core.scheduling import Due
+from shadows.errors import BrokerUnavailable
 from shadows.ports.admission import Admission, Passage
 from shadows.ports.broker import Claim, Lease
 from shadows.ports.letters import DeadLetter
@@ -18,6 +20,13 @@ from shadows.ports.strike_log import Instruction, News
 EMPTY = [-1, b"", 0, 0, 1, 1000, [], []]
 """What claim answers of an empty shadow: due in, cursor, more, left, enrolled, now, inbox, news of strikes."""
 RECORD = [b"queued", b"r", b"1", b"", b"", b"", b"", b"", b"", b"", 0, 0, 0, b"", 0, b"", 0, b"", b"", []]
+
+
+@pytest.mark.parametrize("reply", [0, 7, None])
+def test_what_no_script_answers_is_no_answer(reply: Any) -> None:
+    """FAULT 60: something else spoke; it is worth another try."""
+    with pytest.raises(BrokerUnavailable, match="no answer of ours"):
+        checked(reply)
 
 
 def test_an_empty_claim() -> None:

@@ -162,6 +162,36 @@ async def test_whoever_speaks_another_language_is_no_server(peer: Peer, garbage:
     await made.close()
 
 
+@pytest.mark.parametrize("more", [b":1\r\n+PONG\r\n", b"+OK+PONG\r\n+P", b"$5\r\nab\r\n+PONG\r\n:"])
+async def test_who_answers_more_than_was_asked_is_not_believed(peer: Peer, more: bytes) -> None:
+    """FAULT 60: one answer too many, and all that follow would be answers to other questions."""
+    made = driver(peer)
+    await made.ask(("PING",))
+    await asyncio.to_thread(made.ask_blocking, ("PING",))
+    peer.answer = lambda _: more
+    with pytest.raises(BrokerUnavailable, match="the server answered more than it was asked") as away:
+        await made.ask(("PING",))
+    assert away.value.sent
+    with pytest.raises(BrokerUnavailable, match="the server answered more than it was asked"):
+        await asyncio.to_thread(made.ask_blocking, ("PING",))
+    peer.answer = server
+    assert await made.ask(("PING",)) == [b"PONG"]
+    assert await asyncio.to_thread(made.ask_blocking, ("PING",)) == [b"PONG"]
+    await made.close()
+
+
+async def test_what_nobody_asked_for_is_not_taken_for_the_next_answer(peer: Peer) -> None:
+    """FAULT 60: the connection on which it came is left."""
+    made = driver(peer)
+    await made.ask(("PING",))
+    reader = made._commands._connection._reader
+    peer.say(b"+NOISE\r\n")
+    await comes_true(lambda: bool(reader._buffer))
+    assert await made.ask(("PING",)) == [b"PONG"]
+    await made.close()
+    assert peer.connections == 2
+
+
 async def test_a_cancelled_request_leaves_no_answer_behind_for_the_next(peer: Peer) -> None:
     """INV 17: its connection is dropped, for the answer may still come."""
     asked = asyncio.Event()

@@ -114,6 +114,9 @@ def checked(reply: Any) -> list[Any]:
     if isinstance(reply, bytes):
         msg = f"the key {reply.decode()!r} holds a value of another type; delete or rename it"
         raise BrokenKey(msg)
+    if reply is None or isinstance(reply, int):
+        msg = "what answered a script is no answer of ours"
+        raise BrokerUnavailable(msg)
     answer: list[Any] = reply
     return answer
 

@@ -93,6 +93,7 @@ class RedisPyDriver:
             sent = True
             connection.send_packed_command(packed, check_health=False)
             answers = [_answer(connection.read_response, self.place.text) for _ in commands]
+            _refuse_more(connection, self.place.text)
         except BaseException as broken:
             if self._renewals is not None:
                 self.place.elsewhere()
@@ -134,6 +135,22 @@ def _answer(read: Callable[[], Any], where: str) -> Any:
         return read()
     except ResponseError as refused:
         return translated(refused, where) or refused
+
+
+def _refuse_more(connection: Connection, where: str) -> None:
+    """Take no answers of a connection that gives more of them than it was asked for.
+
+    Whatever spoke there, one of those read may be the answer to something else, and so would be all that follow.
+    """
+    if _has_more(connection):
+        msg = f"{where} answered more than it was asked"
+        raise BrokerUnavailable(msg)
+
+
+def _has_more(connection: Connection, unread: bytes = b"") -> bool:
+    """Whether there are bytes that answer nothing: as far as they were read from the socket, no look costs a trip."""
+    reader = getattr(connection._parser, "_reader", None)  # noqa: SLF001 - redis-py tells it nowhere else
+    return bool(unread) or (isinstance(reader, hiredis.Reader) and reader.has_data())
 
 
 def _moved(answers: Sequence[Any]) -> list[int]:
@@ -186,7 +203,9 @@ class _Lane:
                 packed = [_pack(command) for command in commands]
                 sent = True
                 await connection.send_packed_command(packed, check_health=False)
-                return [await self._read(connection) for _ in commands]
+                answers = [await self._read(connection) for _ in commands]
+                _refuse_more(connection, self.place.text)
+                return answers
         except TimeoutError as late:
             self._give_up()
             msg = f"{self.place.text}: no answer within {patience:g} s"
@@ -200,8 +219,14 @@ class _Lane:
             raise
 
     def _is_open(self) -> bool:
-        """Whether there is a connection to the right server, which has not closed it while nobody used it."""
-        return self._connection is not None and self._since == self.place.moves and is_open(self._connection)
+        """Whether there is a connection to the right server, which neither closed it nor spoke while nobody asked."""
+        connection = self._connection
+        return (
+            connection is not None
+            and self._since == self.place.moves
+            and is_open(connection)
+            and not _has_more(connection, connection._reader._buffer)  # noqa: SLF001 - redis-py looks there itself
+        )
 
     async def _open(self) -> Connection:
         self._drop()
