@@ -15,6 +15,7 @@ from shadows.core.holder import name_of
 from shadows.core.lifecycle import ExecutionState
 from shadows.core.scheduling import instant
 from shadows.dependencies.progress import ExecutionProgress, Ways
+from shadows.engine.shelf import Shelf
 from shadows.errors import ConfigurationError, ExecutionCancelled, ResultUnavailable, TaskFailed
 
 if TYPE_CHECKING:
@@ -53,6 +54,10 @@ class Access:
     loop: asyncio.AbstractEventLoop
     """where the shadow is entered; a body may use its handle in a thread"""
     keeps_records: bool
+    shelf: Shelf = attrs.field(
+        default=attrs.Factory(lambda self: Shelf(None, self.outcomes, seconds=0, patience=0), takes_self=True)
+    )
+    """where outcomes may lie that are not in the broker"""
 
 
 @attrs.define
@@ -128,7 +133,7 @@ class Execution[R]:
             ConfigurationError: the timeout or the deadline cannot be one.
             ExecutionCancelled: it was cancelled or struck, or another request took its key.
             ResultUnavailable: nothing is kept of it: the shadow has ``execution_ttl=0``, or the record has
-                expired.
+                expired; or its result lies in a result storage, and cannot be had from there.
             Exception: what the task raised; TaskFailed where that cannot be rebuilt here, or where no body ever
                 returned or raised: a dead letter.
         """
@@ -137,19 +142,23 @@ class Execution[R]:
         if not self._access.keeps_records:
             msg = f"the result of {self.key!r} is not kept: this shadow has execution_ttl=0"
             raise ResultUnavailable(msg)
+        ended = False
         try:
             async with asyncio.timeout(_seconds(timeout, deadline, self._access.clock)):
                 if self._run is None:
                     await self.sync()
                 record = await self._access.watcher.end_of(self.key, self._run or "")
+                self.take(record)
+                ended = True
+                data = await self._access.shelf.fetch(self.key, record)
         except TimeoutError:
-            msg = f"the execution {self.key!r} has not ended in time"
+            late = "has ended, but its result could not be read" if ended else "has not ended"
+            msg = f"the execution {self.key!r} {late} in time"
             raise TimeoutError(msg) from None
-        self.take(record)
         if record.state is ExecutionState.FAILED and not record.result:
             msg = f"the execution {self.key!r} failed: {record.reason or 'what it raised is not kept any more'}"
             raise TaskFailed(msg)
-        return cast("R", self._access.outcomes.result(record.result, self.key, record.fence, self.function))
+        return cast("R", self._access.outcomes.result(data, self.key, record.fence, self.function))
 
     async def subscribe(self, ready: asyncio.Event | None = None) -> AsyncGenerator[dict[str, Any]]:
         """Yield an event for the present state and for each one that follows, until the run has ended; and for

@@ -17,6 +17,7 @@ from shadows.core.scheduling import milliseconds
 from shadows.engine.add import Producer, sound
 from shadows.engine.outcomes import Outcomes
 from shadows.engine.replay import Replayer
+from shadows.engine.shelf import Shelf
 from shadows.engine.strikes import Striker, Strikes
 from shadows.engine.watch import Watcher
 from shadows.execution import Access
@@ -25,6 +26,7 @@ from shadows.ports.broker import BATCH, Placed, Placement
 from shadows.ports.follower import Asked, Asking, Sending
 from shadows.ports.letters import Replay, Replayed
 from shadows.ports.looking import Part
+from shadows.wiring import storage_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -73,10 +75,11 @@ class Opened:
             dead_letter_ttl=milliseconds(options.dead_letter_ttl),
             unknown_task_ttl=milliseconds(options.unknown_task_ttl),
         )
+        outcomes, patience = Outcomes(calls.wire, options.max_result), options.result_deadline.total_seconds()
+        shelf = Shelf(storage_of(options), outcomes, options.execution_ttl.total_seconds(), patience)
         backend = open_backend(connection, terms)
         await backend.__aenter__()
         deadline = options.add_deadline.total_seconds()
-        outcomes = Outcomes(calls.wire, options.max_result)
         watcher = Watcher(backend.broker, backend.event_bus, deadline)
         loop = asyncio.get_running_loop()
         heard = telemetry.find(options.name, calls.registry.plans, internal=options.enable_internal_instrumentation)
@@ -85,7 +88,7 @@ class Opened:
             calls,
             backend,
             Producer(backend.broker, deadline, strikes, lambda: heard.hush(Context())),
-            Access(watcher, outcomes, calls.clock, loop, keeps_records=terms.execution_ttl > 0),
+            Access(watcher, outcomes, calls.clock, loop, keeps_records=terms.execution_ttl > 0, shelf=shelf),
             Striker(backend.strike_log, strikes, calls.registry, deadline),
             Replayer(backend.broker, deadline, strikes),
             heard,
@@ -212,4 +215,5 @@ class Opened:
     ) -> None:
         """Send what was handed in, and disconnect."""
         await self.producer.close()
+        await self.access.shelf.close()
         await self.backend.__aexit__(kind, error, trace)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Literal, Self, overload
+from typing import TYPE_CHECKING, Any, Self, Unpack, overload
 
 from shadows.adapters.clock import SystemClock
 from shadows.adapters.open import Connection
@@ -26,14 +26,13 @@ from shadows.wiring import wire_of
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
-    from pathlib import Path
     from types import TracebackType
 
     from shadows.adapters.memory.virtual_clock import VirtualClock
     from shadows.letters import DeadLetter
     from shadows.ports.backend import Backend
     from shadows.ports.clock import Clock
-    from shadows.wiring import Codecs, Secrets
+    from shadows.wiring import ShadowArguments
 
 
 class Shadow:
@@ -51,6 +50,9 @@ class Shadow:
         add_deadline: how long placing a call may take while the server is away; default 5 s.
         max_payload: bytes that the arguments of a call may have; default 8 MiB.
         max_result: bytes that a result may have; default 8 MiB.
+        result_storage: a store of py-key-value-aio, or the ``"module:attribute"`` of one, where results and exceptions
+            lie instead of on the server; the workers and those who wait must have the same.
+        result_deadline: for how long such a store that is away is asked again; default 30 s.
         codec: how values travel: ``"cloudpickle"`` (the default), ``"json"``, a codec of your own, or several of them,
             of which the first one writes and all read.
         secret: what all that is written is sealed with: one, or several of which the first seals and all open; what
@@ -77,24 +79,16 @@ class Shadow:
         missed_heartbeats: int | None = None,
         execution_ttl: timedelta | None = None,
         *,
-        add_deadline: timedelta | None = None,
-        max_payload: int | None = None,
-        max_result: int | None = None,
-        codec: Codecs | None = None,
-        secret: Secrets | None = None,
-        secret_file: str | Path | None = None,
-        seal: Literal["sign", "encrypt"] | None = None,
-        accept_unsigned_until: datetime | None = None,
-        horizon: timedelta | None = None,
-        strict_when: bool | None = None,
+        result_storage: Any = None,
         enable_internal_instrumentation: bool | None = None,
         allow_unknown: bool = False,
         clock: VirtualClock | None = None,
         connection_pool: Any = None,
         credential_provider: Any = None,
+        **options: Unpack[ShadowArguments],
     ) -> None:
         given = locals()
-        explicit = {option: given[option] for option in SHADOW if option in given}
+        explicit = {option: given[option] for option in SHADOW if option in given} | options
         self._options = shadow_options(explicit, os.environ)
         self._connection = Connection(self._options.url, self.name, connection_pool, credential_provider, clock)
         self._registry = Registry.offering(standard_tasks)

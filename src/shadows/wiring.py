@@ -4,24 +4,45 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 from shadows.adapters.codecs.guarded import guarded
 from shadows.adapters.codecs.signing import Signing
-from shadows.core.travel import secrets
+from shadows.adapters.key_value import KeyValueStorage
+from shadows.core.travel import secrets, store
+from shadows.dependencies.collection import single
 from shadows.engine.wire import Wire, never
 from shadows.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from datetime import datetime, timedelta
     from pathlib import Path
 
     from shadows.core.settings import ShadowOptions
     from shadows.ports.clock import Clock
     from shadows.ports.codec import Codec
+    from shadows.ports.result_storage import ResultStorage
     from shadows.ports.seal import Seal
 
 type Codecs = str | Codec | Sequence[str | Codec]
 type Secrets = str | bytes | Sequence[str | bytes]
+
+
+class ShadowArguments(TypedDict, total=False):
+    """The less usual arguments of a shadow by name, as its class explains them."""
+
+    add_deadline: timedelta | None
+    max_payload: int | None
+    max_result: int | None
+    result_deadline: timedelta | None
+    codec: Codecs | None
+    secret: Secrets | None
+    secret_file: str | Path | None
+    seal: Literal["sign", "encrypt"] | None
+    accept_unsigned_until: datetime | None
+    horizon: timedelta | None
+    strict_when: bool | None
+
 
 _NAMED: Mapping[str, tuple[str, str]] = {
     "cloudpickle": ("shadows.adapters.codecs.cloudpickle", "CloudpickleCodec"),
@@ -45,6 +66,25 @@ def wire_of(options: ShadowOptions, clock: Clock) -> Wire:
     unsealed = until is not None and (lambda: clock.now() < until)
     by_seal = {each.id: each for each in seals}
     return Wire(codecs[0], by_id, options.name, seals[0], by_seal, unsealed or never)
+
+
+def storage_of(options: ShadowOptions) -> ResultStorage | None:
+    """Return where outcomes are to lie instead of in the broker, if anywhere; a path is imported.
+
+    Raises:
+        ConfigurationError: the path leads nowhere, or to something else than a store.
+    """
+    chosen = options.result_storage
+    if isinstance(chosen, str):
+        path, source = chosen, f"result_storage={chosen!r}"
+        try:
+            chosen = store(single(path, option="result_storage", wanted="a store of py-key-value-aio"), source)
+        except ConfigurationError:
+            raise
+        except Exception as error:
+            why = str(error) if str(error).startswith(source) else f"{source}: {type(error).__name__}: {error}"
+            raise ConfigurationError(why, source="result_storage", value=path) from error
+    return None if chosen is None else KeyValueStorage(chosen, options.name)
 
 
 def _seals(secrets: Sequence[bytes], chosen: str) -> list[Seal]:

@@ -334,6 +334,7 @@ class Worker:
             exhausted=exhausted,
         )
         runner.strikes = shadow.opened().striker.strikes
+        runner.shelf = shadow.opened().access.shelf
         if may_run is not None:
             runner.counts = may_run
         leftovers = Leftovers(entered.workplace, self._options.leftover_tasks, observer)

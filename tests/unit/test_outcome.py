@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from shadows.adapters.codecs.cloudpickle import CloudpickleCodec
 from shadows.core.failures import decode_failure
-from shadows.core.outcome import Outcome, OutcomeKind, pack, raised, returned, unpack
+from shadows.core.outcome import Outcome, OutcomeKind, lost, pack, raised, returned, stored, stored_name, unpack
 from shadows.errors import SerializationError, TaskFailed, Undecodable
 
 FIXTURES = Path(__file__).parent / "fixtures" / "wire-1"
@@ -18,6 +18,15 @@ def test_the_layout_is_the_documented_one_byte_for_byte() -> None:
     """INV 47: other versions rely on it, so it changes only together with the version."""
     assert pack(returned("p", b"BODY")) == b"\x01rpBODY"
     assert pack(raised("j", b"")) == b"\x01ej"
+    assert pack(stored("-", "0a-1", b"")) == b"\x01s-\x040a-1"
+    assert pack(stored("p", "0a-1", b"WORDS")) == b"\x01sp\x040a-1WORDS"
+    assert pack(lost("p", b"WORDS")) == b"\x01lpWORDS"
+
+
+def test_only_what_is_stored_elsewhere_has_a_name() -> None:
+    """And whoever asks for it gets it without reading the rest."""
+    named = [stored_name(data) for data in (b"", pack(returned("p", b"")), pack(stored("-", "0a-1", b"WORDS")))]
+    assert named == ["", "", "0a-1"]
 
 
 def test_a_result_that_a_released_version_wrote_can_still_be_read() -> None:
@@ -45,7 +54,8 @@ def test_an_exception_that_a_released_version_wrote_can_still_be_read(
 @given(st.sampled_from(OutcomeKind), st.characters(codec="ascii"), st.binary(max_size=50))
 def test_what_is_packed_is_unpacked(kind: OutcomeKind, codec: str, body: bytes) -> None:
     """Whatever the result holds."""
-    assert unpack(pack(Outcome(kind, codec, body))) == Outcome(kind, codec, body)
+    packed = Outcome(kind, codec, body, "0a-1" if kind is OutcomeKind.STORED else "")
+    assert unpack(pack(packed)) == packed
 
 
 @pytest.mark.parametrize(
@@ -56,6 +66,10 @@ def test_what_is_packed_is_unpacked(kind: OutcomeKind, codec: str, body: bytes) 
         (b"\x01r", "cut short"),
         (b"\x01xp", "no known kind"),
         (b"\x01r\xff", "no ASCII"),
+        (b"\x01s-", "a name that cannot be one"),
+        (b"\x01s-\x00", "a name that cannot be one"),
+        (b"\x01s-\x03ab", "a name that cannot be one"),
+        (b"\x01s-\x03../", "a name that cannot be one"),
         (b"\x80\x05.", "not written by shadows"),
     ],
 )

@@ -23,7 +23,7 @@ def test_there_are_ports() -> None:
     """The list below is not empty by mistake."""
     found = {name for name, _ in METHODS} | {"Backend"}
     of_servers = {"Broker", "Presence", "EventBus", "StrikeLog", "Backend"}
-    assert found == {*of_servers, "Clock", "Codec", "TypedCodec", "Seal", "Observer", "Follower"}
+    assert found == {*of_servers, "Clock", "Codec", "TypedCodec", "Seal", "Observer", "Follower", "ResultStorage"}
 
 
 @pytest.mark.parametrize(("port", "method"), METHODS, ids=lambda one: getattr(one, "__name__", one))

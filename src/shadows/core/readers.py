@@ -143,6 +143,17 @@ def _task(value: object, source: str) -> object:
     return found[0]
 
 
+def _storage(value: object, source: str) -> object:
+    """Take a store as it is, or the path of one."""
+    if not isinstance(value, str):
+        return travel.store(value, source)
+    path = value.strip()
+    _, attribute = paths.parse(path, argument=source)
+    if not attribute:
+        raise _refused(source, value, "names no store; write module:attribute, for example myapp.storage:results")
+    return path
+
+
 def _path_of(task: object) -> str:
     if isinstance(task, str):
         return task
@@ -170,4 +181,7 @@ CODECS = Reader(travel.codecs, "json,cloudpickle", travel.codecs_written)
 SECRETS = Reader(travel.secrets, "what-openssl-rand--base64-32-says", travel.secrets_written)
 FILE = Reader(_file, "/run/secrets/shadow")
 MOMENT = Reader(travel.moment, travel.MOMENT, lambda value: value.isoformat().replace("+00:00", "Z"))
+STORAGE = Reader(
+    _storage, "myapp.storage:results", lambda store: store if isinstance(store, str) else type(store).__name__
+)
 TASK = Reader(_task, "myapp.tasks:fallback", _path_of)

@@ -25,6 +25,7 @@ from shadows.core.readers import (
     SECRETS,
     SHADOW_NAME,
     SIZE,
+    STORAGE,
     SWITCH,
     TASK,
     URL,
@@ -68,6 +69,10 @@ class ShadowOptions:
     """bytes"""
     max_result: int = 8 * MEBIBYTE
     """bytes"""
+    result_storage: Any = None
+    """a store of py-key-value-aio, or the ``module:attribute`` of one, where outcomes lie instead of in the broker"""
+    result_deadline: timedelta = timedelta(seconds=30)
+    """for how long a result storage that is away is asked again"""
     codec: tuple[Any, ...] = ("cloudpickle",)
     """names of codecs, or codecs: the first one writes, all of them read"""
     secret: tuple[bytes, ...] = attrs.field(default=(), repr=travel.secrets_written)
@@ -203,6 +208,8 @@ SHADOW = _settings(
         "add_deadline": span(),
         "max_payload": SIZE,
         "max_result": SIZE,
+        "result_storage": STORAGE,
+        "result_deadline": span(),
         "codec": CODECS,
         "secret": SECRETS,
         "secret_file": FILE,

@@ -73,6 +73,22 @@ def codecs_written(found: Iterable[Any]) -> str:
     return ",".join(each if isinstance(each, str) else type(each).__name__ for each in found)
 
 
+def store(found: Any, source: str) -> Any:
+    """Return a store of py-key-value-aio.
+
+    Raises:
+        TypeError: it is something else, such as the class of one.
+    """
+    if isinstance(found, type):
+        raise TypeError(f"{source} takes a store, not the class {found.__name__}; make one: {found.__name__}()")
+    if not all(callable(getattr(found, name, None)) for name in ("get", "put", "delete")):
+        raise TypeError(
+            f"{source} takes a store of py-key-value-aio (with get, put and delete), not {type(found).__name__}; "
+            f"for example key_value.aio.stores.redis.RedisStore(url=...)"
+        )
+    return found
+
+
 def secrets(value: Any, source: str) -> tuple[bytes, ...]:
     """Return secrets: from bytes, a text in which spaces, commas or lines part several, or a list of either.
 

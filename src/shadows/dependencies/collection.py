@@ -50,6 +50,21 @@ def collection(path: str, *, option: str = "tasks") -> list[Callable[..., Any]]:
         raise ConfigurationError(said, source=option, value=path, instead=why.instead) from why.__cause__
 
 
+def single(path: str, *, option: str, wanted: str) -> Any:
+    """Return what ``module:attribute`` names, which is to be what is ``wanted``; the path came from ``option``.
+
+    Raises:
+        ConfigurationError: there is no such module or attribute.
+    """
+    name, attribute = paths.parse(path, argument=option)
+    try:
+        module = _module(name, attribute)
+        return _attribute(module, attribute, wanted, lambda _: "")
+    except _RefusedError as why:
+        said = f"{option}={path!r}: {why}"
+        raise ConfigurationError(said, source=option, value=path, instead=why.instead) from why.__cause__
+
+
 def _module(name: str, attribute: str) -> ModuleType:
     try:
         return import_module(name)
@@ -74,14 +89,7 @@ def _all_own(module: ModuleType) -> list[Callable[..., Any]]:
 
 
 def _functions(module: ModuleType, attribute: str) -> list[Callable[..., Any]]:
-    try:
-        found = attrgetter(attribute)(module)
-    except AttributeError:
-        near = next(iter(difflib.get_close_matches(attribute, _public(module), n=1)), "")
-        hint = f"did you mean {near}?" if near else "define it there: a list of task functions"
-        raise _RefusedError(
-            f"the module {module.__name__!r} has no {attribute!r}; {hint}", _in(module, near or _likely(module))
-        ) from None
+    found = _attribute(module, attribute, "a list of task functions", _likely)
     if callable(found):
         return [found]
     functions = list(found) if _is_iterable(found) else [found]  # at once: an iterator gives them but once
@@ -94,6 +102,16 @@ def _functions(module: ModuleType, attribute: str) -> list[Callable[..., Any]]:
     named = wrong[0] if isinstance(wrong[0], str) and callable(getattr(module, wrong[0], None)) else _likely(module)
     why = f"it must be a function or an iterable of functions, not a {what}"
     raise _RefusedError(why, _in(module, named))
+
+
+def _attribute(module: ModuleType, name: str, wanted: str, likely: Callable[[ModuleType], str]) -> Any:
+    try:
+        return attrgetter(name)(module)
+    except AttributeError:
+        near = next(iter(difflib.get_close_matches(name, _public(module), n=1)), "")
+        hint = f"did you mean {near}?" if near else f"define it there: {wanted}"
+        why = f"the module {module.__name__!r} has no {name!r}; {hint}"
+        raise _RefusedError(why, _in(module, near or likely(module))) from None
 
 
 def _in(module: ModuleType, name: str) -> str:

@@ -35,10 +35,14 @@ class Attempt:
     """it is at its gates; the answer tells whether it still has its lease"""
     in_thread: bool = False
     """whether the body is in a thread, which cannot be cancelled"""
+    over: bool = False
+    """the body has ended, and what it gave is being stored: too late to cancel it, but not to leave"""
 
     def cancel(self, why: Stop) -> None:
         """Cancel the body; only the first reason counts."""
-        if self.stop is None:
+        if self.over and why is Stop.CANCELLED:
+            return
+        if self.stop is None or self.over:
             self.stop = why
             if self.task is not None:
                 self.task.cancel(why.name)

@@ -22,7 +22,7 @@ def cancel(attempt: Attempt, why: Stop, observer: Observer) -> None:
     attempt.cancel(why)
 
     def look() -> None:
-        if attempt.task is not None and not attempt.task.done():
+        if attempt.task is not None and not (attempt.over or attempt.task.done()):
             observer.ignored(attempt.lease, GRACE, in_thread=attempt.in_thread)
             attempt.task.cancel(why.name)
 

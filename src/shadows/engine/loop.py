@@ -216,6 +216,7 @@ class Loop:
         for (lease, judged), settlement in zip(self._in_flight, settlements, strict=True):
             if settlement is not Settlement.SETTLED:
                 self.observer.settled(lease, judged, settlement)
+                self.runner.shelf.drop(judged)
 
     async def _ride_out(self, away: BrokerUnavailable) -> None:
         self._failures += 1

@@ -17,6 +17,7 @@ from shadows.dependencies.setup import Setup
 from shadows.engine.admit import Gatekeeper, Stopped
 from shadows.engine.attempt import Attempt
 from shadows.engine.conclude import Concluder
+from shadows.engine.shelf import Shelf
 from shadows.engine.strikes import Strikes
 from shadows.errors import ExecutionCancelled, NotAuthentic, Undecodable
 
@@ -67,6 +68,10 @@ class Runner:
     strikes: Strikes = attrs.field(
         default=attrs.Factory(lambda self: Strikes(self.tasks, self.wire, self.observer), takes_self=True)
     )
+    shelf: Shelf = attrs.field(
+        default=attrs.Factory(lambda self: Shelf(None, self.outcomes, seconds=0, patience=0), takes_self=True)
+    )
+    """where outcomes go that shall not lie in the broker"""
     _concluder: Concluder = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -98,6 +103,8 @@ class Runner:
             judged, error = await self._run_with_dependencies(attempt, plan, read)
         if isinstance(error, MemoryError):
             self.exhausted()
+        if judged is not None and self.shelf.takes(judged):
+            judged = await self.shelf.keep(attempt, judged, self.observer)
         if judged is None:
             self.observer.superseded(task, lease, error)
         else:

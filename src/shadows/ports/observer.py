@@ -42,6 +42,10 @@ class Observer(Protocol):
         """The broker answered a settle with something else than SETTLED."""
         ...
 
+    def unstored(self, task: str, lease: Lease, error: Exception) -> None:
+        """A run has ended, and its outcome is lost: the result storage stayed away, or refused it."""
+        ...
+
     def refused(self, task: str, lease: Lease, verdict: Verdict) -> None:
         """A call was not run: unknown task, undecodable, over its count."""
         ...

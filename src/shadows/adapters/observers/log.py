@@ -88,6 +88,11 @@ class LogObserver:
         facts = self._facts(None, lease)
         _worker.log(level, "%s: %s instead of %s", _plain(lease.key), settlement.value, _word(verdict), extra=facts)
 
+    def unstored(self, task: str, lease: Lease, error: Exception) -> None:
+        words = _plain(task), _plain(lease.key), type(error).__name__, _plain(str(error))
+        text = "%s: the outcome of %s is lost, for it could not be stored: %s: %s"
+        _worker.error(text, *words, extra=self._facts(task, lease))
+
     def refused(self, task: str, lease: Lease, verdict: Verdict) -> None:
         words = _plain(task), _plain(lease.key), _word(verdict), _because(verdict)
         _worker.warning("%s: %s is not run here: %s%s", *words, extra=self._facts(task, lease))

@@ -1,0 +1,3 @@
+"""A module that cannot be imported: what a store needs is missing."""
+
+raise OSError("the disk is full")
