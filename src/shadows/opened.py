@@ -74,6 +74,7 @@ class Opened:
             execution_ttl=milliseconds(options.execution_ttl),
             dead_letter_ttl=milliseconds(options.dead_letter_ttl),
             unknown_task_ttl=milliseconds(options.unknown_task_ttl),
+            wait_replicas=options.wait_replicas,
         )
         outcomes, patience = Outcomes(calls.wire, options.max_result), options.result_deadline.total_seconds()
         shelf = Shelf(storage_of(options), outcomes, options.execution_ttl.total_seconds(), patience)

@@ -48,6 +48,7 @@ class Shadow:
         missed_heartbeats: after so many a worker counts as gone; default 5.
         execution_ttl: how long the record and the result of an ended run are kept; default 15 min; 0: not at all.
         add_deadline: how long placing a call may take while the server is away; default 5 s.
+        wait_replicas: how many replicas must have a change before it counts as done; default 0.
         max_payload: bytes that the arguments of a call may have; default 8 MiB.
         max_result: bytes that a result may have; default 8 MiB.
         result_storage: a store of py-key-value-aio, or the ``"module:attribute"`` of one, where results and exceptions

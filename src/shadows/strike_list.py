@@ -62,6 +62,7 @@ class StrikeList:
         explicit = {"name": name, "url": url, "codec": codec, "secret": secret}
         options = shadow_options(explicit, os.environ)
         self._connection = Connection(options.url, options.name)
+        self._terms = Terms(wait_replicas=options.wait_replicas)
         self._deadline = options.add_deadline.total_seconds()
         self._observer = LogObserver(options.name)
         self._registry = Registry()
@@ -81,7 +82,7 @@ class StrikeList:
         if self._backend is not None:
             msg = f"{self!r} is entered already"
             raise RuntimeError(msg)
-        backend = open_backend(self._connection, Terms())
+        backend = open_backend(self._connection, self._terms)
         await backend.__aenter__()
         self._backend = backend
         try:

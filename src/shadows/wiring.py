@@ -32,6 +32,7 @@ class ShadowArguments(TypedDict, total=False):
     """The less usual arguments of a shadow by name, as its class explains them."""
 
     add_deadline: timedelta | None
+    wait_replicas: int | None
     max_payload: int | None
     max_result: int | None
     result_deadline: timedelta | None

@@ -42,7 +42,7 @@ def test_a_worker_may_do_all_that_is_needed_and_an_admin_more() -> None:
         {rule.removeprefix("+").partition("|")[0] for rule in rights.rules(role, "shop:")}
         for role in (rights.Role.OBSERVER, rights.Role.PRODUCER, rights.Role.WORKER, rights.Role.ADMIN)
     )
-    assert worker == needed | {"info", "select", "~shop:*", "&shop:*"}
+    assert worker == needed | {"info", "select", "wait", "~shop:*", "&shop:*"}
     assert observer < producer < worker < admin
 
 

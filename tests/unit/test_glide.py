@@ -402,6 +402,13 @@ def test_a_credential_provider_is_asked_by_redis_py() -> None:
         clients.driver_of(parse("valkey://h?client=glide"), KEYS, credentials=object())
 
 
+def test_replicas_are_waited_for_by_redis_py() -> None:
+    """FAULT 73: as with a credential provider, unless the URL insists."""
+    assert clients.driver_of(parse("valkey+cluster://h"), KEYS, wait_replicas=1) is RedisPyDriver
+    with pytest.raises(ConfigurationError, match="waits for no replicas; write client=redis-py or leave wait_replicas"):
+        clients.driver_of(parse("valkey://h?client=glide"), KEYS, wait_replicas=1)
+
+
 async def test_the_client_is_what_the_url_says(peer: Peer) -> None:
     """Nothing is connected yet."""
     found = clients.driver_of(parse(peer.url + "?client=glide"), KEYS)(address(peer.url, text="the server"))

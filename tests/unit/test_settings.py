@@ -42,6 +42,7 @@ def test_without_a_word_the_documented_defaults_hold() -> None:
         unknown_task_ttl=D(hours=24),
         dead_letter_ttl=D(days=7),
         add_deadline=D(seconds=5),
+        wait_replicas=0,
         max_payload=8 * MEBIBYTE,
         max_result=8 * MEBIBYTE,
         horizon=D(days=3653),
@@ -76,6 +77,7 @@ def test_every_documented_variable_is_read() -> None:
         "SHADOW_HEARTBEAT_INTERVAL": "1s",
         "SHADOW_MISSED_HEARTBEATS": "3",
         "SHADOW_ADD_DEADLINE": "15",
+        "SHADOW_WAIT_REPLICAS": "2",
         "SHADOW_MAX_PAYLOAD": "16MiB",
         "SHADOW_MAX_RESULT": "512 KiB",
         "SHADOW_HORIZON": "30d",
@@ -102,6 +104,7 @@ def test_every_documented_variable_is_read() -> None:
     assert (shadow.name, shadow.url) == ("orders", "redis://redis.production.com:6379/0")
     assert (shadow.execution_ttl, shadow.heartbeat_interval, shadow.missed_heartbeats) == (D(0), D(seconds=1), 3)
     assert (shadow.add_deadline, shadow.max_payload, shadow.max_result) == (D(seconds=15), 16 * MEBIBYTE, 524_288)
+    assert shadow.wait_replicas == 2
     assert (shadow.horizon, shadow.strict_when) == (D(days=30), True)
     found = worker(environment)
     assert (found.name, found.concurrency, found.redelivery_timeout) == ("orders-worker-1", 50, D(minutes=10))

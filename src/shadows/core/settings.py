@@ -65,6 +65,8 @@ class ShadowOptions:
     unknown_task_ttl: timedelta = timedelta(days=1)
     dead_letter_ttl: timedelta = timedelta(days=7)
     add_deadline: timedelta = timedelta(seconds=5)
+    wait_replicas: int = 0
+    """how many replicas must have a change before it counts as done"""
     max_payload: int = 8 * MEBIBYTE
     """bytes"""
     max_result: int = 8 * MEBIBYTE
@@ -206,6 +208,7 @@ SHADOW = _settings(
         "unknown_task_ttl": span(),
         "dead_letter_ttl": span(),
         "add_deadline": span(),
+        "wait_replicas": whole(0, 100, 1),
         "max_payload": SIZE,
         "max_result": SIZE,
         "result_storage": STORAGE,

@@ -26,6 +26,8 @@ class Terms:
     dead_letter_ttl: int = 7 * 24 * 3_600_000
     dead_letters: int = 10_000
     unknown_task_ttl: int = 24 * 3_600_000
+    wait_replicas: int = 0
+    """how many replicas must have a change before it counts as done, where there are any"""
 
 
 class Backend(Protocol):

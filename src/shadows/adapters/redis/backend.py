@@ -79,7 +79,7 @@ def open_backend(
         ConfigurationError: the URL has parameters that its client does not take, or names one that is not here.
     """
     keys = clustered(name) if url.kind == "cluster" else standalone(name)
-    maker = driver_of(url, keys, credentials=credentials)
+    maker = driver_of(url, keys, credentials=credentials, wait_replicas=terms.wait_replicas)
     return assemble(_place(url, keys, credentials), keys, terms, maker, clock_source=clock_source)
 
 

@@ -13,6 +13,7 @@ from shadows.adapters.redis import answers, scripts
 from shadows.adapters.redis.doors import lines
 from shadows.adapters.redis.driver import Command, Driver, NoScript, Value, about, ask_about, first_error
 from shadows.adapters.redis.keys import Keys, encode, is_id
+from shadows.adapters.redis.replicas import Replicas
 from shadows.core.lifecycle import ExecutionState
 from shadows.core.verdict import Kind
 from shadows.errors import BrokenKey, BrokerUnavailable
@@ -51,6 +52,7 @@ class Scripts:
     driver: Driver
     sources: Mapping[str, str]
     heads: dict[str, Command]
+    replicas: Replicas
 
     @classmethod
     def of(cls, driver: Driver, keys: Keys, terms: Terms, clock: str | None) -> Scripts:
@@ -68,7 +70,8 @@ class Scripts:
         digests = {
             verb: hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest() for verb, text in sources.items()
         }
-        return cls(driver, sources, {verb: ("EVALSHA", digest, *fixed) for verb, digest in digests.items()})
+        heads: dict[str, Command] = {verb: ("EVALSHA", digest, *fixed) for verb, digest in digests.items()}
+        return cls(driver, sources, heads, Replicas(terms.wait_replicas, keys))
 
     def command(self, verb: str, *arguments: Value) -> Command:
         """Return the command that runs a verb."""
@@ -83,13 +86,17 @@ class Scripts:
         """Run one verb for each batch of arguments, in one trip."""
         head = self.heads[verb]
         commands = [(*head, *arguments) for arguments in batches]
-        replies = await self.driver.ask(*commands)
+        behind = self.replicas.behind(verb)
+        replies = await self.driver.ask(*commands, *behind)
         forgotten = [i for i, reply in enumerate(replies) if isinstance(reply, NoScript)]
         if forgotten:
-            _, *again = await self.driver.ask(self.load(verb), *(commands[i] for i in forgotten))
-            for i, reply in zip(forgotten, again, strict=True):
+            _, *again = await self.driver.ask(self.load(verb), *(commands[i] for i in forgotten), *behind)
+            places = [*forgotten, *range(len(commands), len(replies))]
+            for i, reply in zip(places, again, strict=True):
                 replies[i] = reply
-        return [checked(reply) for reply in replies]
+        answered = [checked(reply) for reply in replies[: len(commands)]]
+        self.replicas.check(replies[len(commands) :])
+        return answered
 
     def run_blocking(self, verb: str, *arguments: Value) -> list[Any]:
         """Run one verb from the renewal thread."""

@@ -24,7 +24,7 @@ _log = logging.getLogger("shadows.process")
 _told: set[str] = set()
 
 
-def driver_of(url: Url, keys: Keys, *, credentials: Any = None) -> Maker:
+def driver_of(url: Url, keys: Keys, *, credentials: Any = None, wait_replicas: int = 0) -> Maker:
     """Return what makes a driver for these keys at ``url``: redis-py's also where valkey-glide is only preferred
     and is not installed, or cannot do what is wanted.
 
@@ -33,7 +33,7 @@ def driver_of(url: Url, keys: Keys, *, credentials: Any = None) -> Maker:
     """
     if url.client != "glide":
         return RedisPyDriver
-    unfit = _unfit(credentials)
+    unfit = _unfit(credentials, wait_replicas)
     if unfit is None:
         from shadows.adapters.redis import glide_driver, glide_ways  # noqa: PLC0415 - only what is used is imported
 
@@ -47,10 +47,12 @@ def driver_of(url: Url, keys: Keys, *, credentials: Any = None) -> Maker:
     return RedisPyDriver
 
 
-def _unfit(credentials: Any) -> tuple[str, str] | None:
+def _unfit(credentials: Any, wait_replicas: int) -> tuple[str, str] | None:
     """Return why valkey-glide cannot serve, and what helps."""
     if find_spec("glide") is None:
         return "valkey-glide is not installed", "install shadow-task[glide] or write client=redis-py"
     if credentials is not None:
         return "valkey-glide asks no credential_provider", "write client=redis-py"
+    if wait_replicas:  # all requests share a connection, and behind a redirected one WAIT would ask the wrong node
+        return "valkey-glide waits for no replicas", "write client=redis-py or leave wait_replicas out"
     return None

@@ -70,6 +70,11 @@ class Keys:
         """The strike log."""
         return self.base + "strikes"
 
+    @property
+    def replicated(self) -> str:
+        """Written so that there is something to wait for, until replicas have it."""
+        return self.base + "!replicated"
+
     def inbox(self, holder_id: str) -> str:
         """Where one worker hears what its running bodies must know."""
         return f"{self.base}!inbox:{holder_id}"

@@ -153,9 +153,13 @@ def _has_more(connection: Connection, unread: bytes = b"") -> bool:
     return bool(unread) or (isinstance(reader, hiredis.Reader) and reader.has_data())
 
 
-def _moved(answers: Sequence[Any]) -> list[int]:
-    """Return which commands another node is to be asked; they were surely not carried out."""
-    return [i for i, answer in enumerate(answers) if isinstance(answer, Elsewhere) and answer.node is not None]
+def _moved(answers: Sequence[Any]) -> Sequence[int]:
+    """Return which commands another node is to be asked: the first that we were sent there with, and all behind it.
+
+    Of these surely none was carried out but such as name no key; they belong to what is before them.
+    """
+    sent = (i for i, answer in enumerate(answers) if isinstance(answer, Elsewhere) and answer.node is not None)
+    return range(next(sent, len(answers)), len(answers))
 
 
 def _put(answers: list[Any], where: Sequence[int], better: Sequence[Any]) -> None:

@@ -47,7 +47,7 @@ srandmember subscribe time unsubscribe xinfo xlen xpending xrange xrevrange zcar
 zrevrange zscore
 """
 _PLACING: Final = """
-del hdel hset lpush pexpire publish rpush sadd set srem xack xadd xdel zadd zrem zremrangebyrank zremrangebyscore
+del hdel hset lpush pexpire publish rpush sadd set srem wait xack xadd xdel zadd zrem zremrangebyrank zremrangebyscore
 """
 _WORKING: Final = "blpop hincrby rename xclaim xgroup xreadgroup xtrim"
 _EXAMINING: Final = "acl|whoami config|get discard multi"
