@@ -183,6 +183,13 @@ async def test_before_it_works_it_says_so(place: Place) -> None:
     assert (await pages.autoscale()).body == "not running\n"
 
 
+async def test_a_program_of_your_own_is_one_process(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It cannot be started anew as a command can, so what asks for several is refused instead of forgotten."""
+    monkeypatch.setenv("SHADOW_WORKER_PROCESSES", "4")
+    with pytest.raises(ConfigurationError, match=r"SHADOW_WORKER_PROCESSES=4 .* run the command `shadows worker`"):
+        await Worker.run(place.name, place.url, tasks=[], until_finished=True)
+
+
 async def test_a_port_that_is_taken_ends_it_before_anything_is_claimed(place: Place) -> None:
     """FAULT 83: the call waits on, and has used up nothing."""
 

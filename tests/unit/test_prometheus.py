@@ -107,3 +107,11 @@ def test_a_missing_package_is_named_with_the_remedy(monkeypatch: pytest.MonkeyPa
     monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(ConfigurationError, match=r"pip install 'shadow-task\[metrics\]'"):
         (prometheus.exposition if module == "prometheus_client" else prometheus.install)()
+
+
+def test_a_parent_of_workers_knows_beforehand_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It makes no metrics itself, so it would find out at the first look otherwise."""
+    prometheus.check()
+    monkeypatch.setattr(prometheus, "find_spec", lambda _: None)
+    with pytest.raises(ConfigurationError, match=r"pip install 'shadow-task\[metrics\]'"):
+        prometheus.check()

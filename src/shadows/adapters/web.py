@@ -121,11 +121,12 @@ class WebServer:
         elif method not in {"GET", "HEAD"}:
             answer = Answer("these pages can only be read\n", HTTPStatus.METHOD_NOT_ALLOWED)
         else:
-            answer = await _made(page, path)
+            answer = await made(page, path)
         return _written(answer, bodiless=method == "HEAD")
 
 
-async def _made(page: Page, path: str) -> Answer:
+async def made(page: Page, path: str) -> Answer:
+    """Return what a page says; if it is broken, that."""
     try:
         return await page()
     except Exception:  # noqa: BLE001 - the other pages go on

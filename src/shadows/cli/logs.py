@@ -24,17 +24,23 @@ _OF_DAY: Processor = structlog.processors.TimeStamper(fmt="%H:%M:%S", utc=False)
 """for people at a terminal, whose lines are short"""
 
 
-def configure(level: str, form: str | None) -> None:
+def configure(level: str, form: str | None, *, process: int | None = None) -> None:
     """Write what is logged or warned of at ``level`` and above to stderr: ``console``, ``plain`` or ``json``.
 
     Without a form it is ``console`` if stderr is a terminal, else ``plain``.  No form shows the variables of a
-    traceback's frames: arguments of tasks are among them.
+    traceback's frames: arguments of tasks are among them.  A process that is one of several says so in each entry.
     """
+
+    def say_which(logger: Any, method: str, event: EventDict) -> EventDict:  # noqa: ARG001 - as of every processor
+        if process is not None:
+            event["process"] = process
+        return event
+
     steps = _last_steps(form or ("console" if sys.stderr.isatty() else "plain"))
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=_EVERY,
+            foreign_pre_chain=[*_EVERY, say_which],
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *steps],
         )
     )

@@ -5,17 +5,23 @@ from __future__ import annotations
 import asyncio
 import signal
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import TYPE_CHECKING
 
+from shadows.adapters.web import Answer
 from shadows.cli.complaints import LoopEndedError
 from shadows.cli.options import option
+from shadows.process.tether import HAND_BACK, Tether
 from shadows.process.work import AT_ONCE, SIGNALS, Stop, heeding, work
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Generator
     from types import FrameType
 
     from shadows.core.settings import ProcessOptions
+    from shadows.process.probes import Probes
+    from shadows.process.tether import Membership
     from shadows.shadow import Shadow
     from shadows.worker import Worker
 
@@ -43,8 +49,17 @@ def starting() -> Generator[None]:
             signal.signal(sign, handler)
 
 
-def run(shadow: Shadow, worker: Worker, options: ProcessOptions, *, until_finished: bool) -> int:
+def run(
+    shadow: Shadow,
+    worker: Worker,
+    options: ProcessOptions,
+    *,
+    until_finished: bool,
+    member: Membership | None = None,
+) -> int:
     """Run the worker in an event loop of its own until it has ended, and return the exit code.
+
+    As a ``member`` of several worker processes it answers its parent.
 
     Raises:
         LoopEndedError: a task that a body had started raised SystemExit or its like, which ends an event loop;
@@ -53,9 +68,19 @@ def run(shadow: Shadow, worker: Worker, options: ProcessOptions, *, until_finish
     """
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
-    job = work(shadow, worker, options, until_finished=until_finished, called=option)
+
+    def tether(line: socket.socket, probes: Probes) -> Tether:
+        async def hand_back() -> Answer:
+            loop.call_soon_threadsafe(stop.hand_back, signal.SIGTERM)
+            return Answer("")
+
+        pages = {**probes.of_health, **probes.of_metrics, HAND_BACK: hand_back}
+        return Tether(line, pages, torn=lambda: loop.call_soon_threadsafe(stop.hear, signal.SIGTERM))
+
+    tied = None if member is None else partial(tether, member.line)
+    job = work(shadow, worker, options, until_finished=until_finished, called=option, tether=tied)
     working = loop.create_task(job, name="shadows-cli")
-    stop = Stop(worker, working)
+    stop = Stop(worker, working, of_crew=member is not None)
     try:
         with heeding(stop, loop):
             _complete(loop, working, worker)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import attrs
 from cyclopts import Parameter
@@ -13,6 +13,9 @@ from shadows.cli.exits import Code
 from shadows.cli.options import ShadowName, Tasks, Url, load, shadow_of
 from shadows.cli.worker_options import NOTHING_SAID, WorkerWords
 from shadows.core.settings import misspelt
+
+if TYPE_CHECKING:
+    from shadows.core.settings import ProcessOptions
 
 _log = logging.getLogger("shadows.cli")
 
@@ -62,17 +65,32 @@ def worker(
 
         return Supervisor(command(), sources_of(around.tasks)).run()
     from shadows.cli import logs, process  # noqa: PLC0415 - structlog and the engine are slow to import, help needs none
-    from shadows.worker import Worker  # noqa: PLC0415 - likewise
+    from shadows.process.tether import membership  # noqa: PLC0415 - likewise
 
-    logs.configure(around.logging_level, around.logging_format)
+    member = membership(os.environ)
+    logs.configure(around.logging_level, around.logging_format, process=member.number if member else None)
+    if member is None:
+        _warn(around)
+    try:
+        with process.starting():
+            if member is None and around.processes > 1:
+                from shadows.cli import crew  # noqa: PLC0415 - only where it is wanted
+
+                return crew.run(shadow.url, around, until_finished=until_finished)
+            from shadows.worker import Worker  # noqa: PLC0415 - a parent needs no engine
+
+            load(shadow, around.tasks)
+            if member is not None:
+                options = said.numbered(options, member.number)
+            runs = Worker(shadow, **attrs.asdict(options))
+            return process.run(shadow, runs, around, until_finished=until_finished, member=member)
+    except process.StoppedAtStartError:
+        return Code.OK
+
+
+def _warn(around: ProcessOptions) -> None:
+    """Tell of what may be a mistake; of several processes, only the parent does."""
     for variable, meant in misspelt(os.environ).items():
         _log.warning("nothing reads the variable %s; did you mean %s?", variable, meant)
     if not around.tasks:
         _log.warning("no tasks are named, so every call is put back; use --tasks module:attribute or SHADOW_TASKS")
-    try:
-        with process.starting():
-            load(shadow, around.tasks)
-            runs = Worker(shadow, **attrs.asdict(options))
-            return process.run(shadow, runs, around, until_finished=until_finished)
-    except process.StoppedAtStartError:
-        return Code.OK

@@ -10,7 +10,7 @@ import attrs
 from cyclopts import Parameter
 
 from shadows.cli.options import option
-from shadows.core import settings
+from shadows.core import names, settings
 from shadows.core.settings import PROCESS, WORKER, ProcessOptions, Setting, WorkerOptions
 
 
@@ -125,6 +125,10 @@ class WorkerSays:
             "none",
         ),
     ] = None
+    processes: Annotated[
+        str | None,
+        _process("processes", "N", "how many such worker processes run, under a parent that starts a dead one anew"),
+    ] = None
 
     def of_worker(self) -> dict[str, Any]:
         """Return what was said of the worker itself, by setting."""
@@ -142,6 +146,16 @@ class WorkerSays:
             ConfigurationError: an option or a variable cannot work.
         """
         return settings.worker_options(self.of_worker(), os.environ, default_name=default_name(), called=option)
+
+    def numbered(self, options: WorkerOptions, number: int) -> WorkerOptions:
+        """Return the options of one worker process of several: a name that was given gets its number.
+
+        Raises:
+            ConfigurationError: that is too long.
+        """
+        if not (self.name or os.environ.get(WORKER["name"].variable)):
+            return options
+        return attrs.evolve(options, name=names.worker_name(f"{options.name}-{number}"))
 
     def process(self, tasks: list[str] | None) -> ProcessOptions:
         """Return the options of the process.

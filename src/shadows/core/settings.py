@@ -133,6 +133,8 @@ class ProcessOptions:
     """None: console on a terminal, plain elsewhere"""
     healthcheck_port: int | None = None
     metrics_port: int | None = None
+    processes: int = 1
+    """how many worker processes run under one parent"""
 
 
 @attrs.frozen
@@ -259,6 +261,7 @@ PROCESS = {
         {
             "healthcheck_port": whole(0, 65_535, 8080),
             "metrics_port": whole(0, 65_535, 9090),
+            "processes": whole(1, 1_000, 4),
         },
     ),
 }

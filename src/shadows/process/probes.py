@@ -34,6 +34,8 @@ class Probes:
     worker: Working
     loop: asyncio.AbstractEventLoop
     """the worker's"""
+    processes: int = 1
+    """how many such worker processes their parent has"""
 
     @property
     def of_health(self) -> Mapping[str, Page]:
@@ -71,7 +73,7 @@ class Probes:
             return _said("the broker is away", fine=False)
         except RuntimeError:
             return _said("not running", fine=False)
-        counts, concurrency = survey.counts, self.worker.options.concurrency
+        counts, concurrency = survey.counts, self.worker.options.concurrency * self.processes
         found = demand(
             queued=counts.queued,
             running=counts.running,

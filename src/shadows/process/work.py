@@ -2,7 +2,7 @@
 
 The first SIGTERM or SIGINT drains: no call is claimed any more, running ones may go on up to the drain limit,
 the exit code is 0.  The second one hands back at once what still runs, and the exit code tells the signal.  A
-third one is not caught.
+third one is not caught.  Of several worker processes under one parent, the parent hears the signals: see crew.py.
 """
 
 from __future__ import annotations
@@ -19,16 +19,17 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 import attrs
 
 from shadows.adapters.observers import prometheus
-from shadows.adapters.web import WebServer, listen
 from shadows.core.durations import text
-from shadows.core.settings import process_options
+from shadows.core.settings import PROCESS, process_options
+from shadows.errors import ConfigurationError
+from shadows.process.ports import servers
 from shadows.process.probes import Probes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Mapping
+    from contextlib import AbstractContextManager
     from types import TracebackType
 
-    from shadows.adapters.web import Page
     from shadows.core.health import Health
     from shadows.core.settings import ProcessOptions, WorkerOptions
     from shadows.shadow import Shadow
@@ -75,6 +76,8 @@ class Stop:
 
     worker: Working
     work: asyncio.Task[Any]
+    of_crew: bool = False
+    """whether the process is one of several, whose parent alone may have it hand back"""
     code: int = 0
     """what the process exits with"""
     heard: int = 0
@@ -86,12 +89,16 @@ class Stop:
             limit = text(self.worker.options.drain_timeout)
             _log.info("%s: waiting up to %s for running calls; once more to stop at once", sign.name, limit)
             self.work.cancel()
-        else:
-            _log.warning("%s once more: handing back what still runs", sign.name)
-            self.code = 128 + sign
-            for each in SIGNALS:
-                signal.signal(each, signal.SIG_DFL)
-            self.worker.stop(within=AT_ONCE)
+        elif not self.of_crew:  # what ends a service may signal each of its processes, and so does our parent
+            self.hand_back(sign)
+
+    def hand_back(self, sign: signal.Signals) -> None:
+        """End as fast as it goes."""
+        _log.warning("%s once more: handing back what still runs", sign.name)
+        self.code = 128 + sign
+        for each in SIGNALS:
+            signal.signal(each, signal.SIG_DFL)
+        self.worker.stop(within=AT_ONCE)
 
 
 def prepare(
@@ -100,11 +107,15 @@ def prepare(
     """Register the tasks, functions and paths of such, and return what the process is told, besides, by name.
 
     Raises:
-        ConfigurationError: an argument or an environment variable cannot work.
+        ConfigurationError: an argument or an environment variable cannot work, or asks for several processes.
     """
     given = None if tasks is None else list(tasks)
     paths = None if given is None else [task for task in given if isinstance(task, str)]
     options = process_options({**told, "tasks": paths}, os.environ)
+    if options.processes > 1:
+        variable, count = PROCESS["processes"].variable, options.processes
+        msg = f"{variable}={count} cannot work here: Worker.run is one process, and it cannot start its program anew"
+        raise ConfigurationError(f"{msg}; unset it, or run the command `shadows worker`")
     for path in options.tasks:
         shadow.register_collection(path)
     for function in given or ():
@@ -120,10 +131,12 @@ async def work(
     *,
     until_finished: bool,
     called: Callable[[str], str] = str,
+    tether: Callable[[Probes], AbstractContextManager[None]] | None = None,
 ) -> None:
     """Take the ports, serve them, and work until the worker is stopped or this is cancelled, which drains it.
 
-    Messages about an option call it what ``called`` makes of its name.
+    Messages about an option call it what ``called`` makes of its name.  Where there is a ``tether``, it answers
+    what the pages are asked for, and no port is taken.
 
     Raises:
         ConfigurationError: a port cannot be had, or metrics lack their packages; nothing was claimed.
@@ -133,7 +146,8 @@ async def work(
     if options.metrics_port is not None:
         prometheus.install()
     with ExitStack() as serving:
-        for server in _servers(options, Probes(shadow, worker, asyncio.get_running_loop()), called):
+        probes = Probes(shadow, worker, asyncio.get_running_loop(), processes=options.processes)
+        for server in servers(options, probes, called) if tether is None else [tether(probes)]:
             serving.enter_context(server)
         async with shadow, worker:
             await (worker.run_until_finished() if until_finished else worker.run_forever())
@@ -169,17 +183,3 @@ def heeding(stop: Stop, loop: asyncio.AbstractEventLoop) -> Generator[None]:
         for sign, handler in before.items():
             loop.remove_signal_handler(sign)
             signal.signal(sign, handler or signal.SIG_DFL)  # what is no handler of Python's cannot be put back
-
-
-def _servers(options: ProcessOptions, probes: Probes, called: Callable[[str], str]) -> Generator[WebServer]:
-    """Take the ports, and give a server for each; the same number twice is one."""
-    served: dict[int, tuple[str, dict[str, Page]]] = {}
-    of_options = (
-        ("healthcheck_port", options.healthcheck_port, probes.of_health),
-        ("metrics_port", options.metrics_port, probes.of_metrics),
-    )
-    for name, port, pages in of_options:
-        if port is not None:
-            served.setdefault(port, (name, {}))[1].update(pages)
-    for port, (name, pages) in served.items():
-        yield WebServer(listen(port, source=called(name)), pages)

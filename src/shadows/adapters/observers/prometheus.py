@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import Any, Final
 from weakref import WeakSet
 
@@ -43,6 +44,16 @@ def install() -> None:
         msg = f"the metrics of this program go to a {kind}, which takes no reader for Prometheus; let it expose them"
         raise ConfigurationError(msg)
     _read.add(provider)
+
+
+def check() -> None:
+    """See whether metrics can be exposed that other processes have made.
+
+    Raises:
+        ConfigurationError: packages are missing.
+    """
+    if find_spec("prometheus_client") is None:  # the exporter needs it too
+        raise ConfigurationError(_MISSING)
 
 
 def exposition() -> bytes:
