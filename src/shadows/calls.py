@@ -19,7 +19,7 @@ from shadows.core.settings import ShadowOptions
 from shadows.dependencies.registry import Registry
 from shadows.dependencies.running import Running
 from shadows.engine.wire import Wire
-from shadows.errors import PayloadTooLarge, SerializationError, Undecodable
+from shadows.errors import ConfigurationError, PayloadTooLarge, SerializationError, Undecodable
 from shadows.execution import Access, Execution, TaskCall
 from shadows.letters import DeadLetter
 from shadows.ports.broker import Broker, Entry, OnLive, Placed, Placement
@@ -83,6 +83,22 @@ class Calls:
             raise PayloadTooLarge(msg)
         return TaskCall(name, args, kwargs, when, chosen, called, payload, key is not None)
 
+    def of(self, execution: Execution[Any]) -> TaskCall:
+        """Return the call of an execution, to be placed once more.
+
+        Raises:
+            ConfigurationError: what was called is not known in full.
+            TypeError, SerializationError, UnknownTask: as by ``make``.
+        """
+        if not execution.whole:
+            raise ConfigurationError(
+                f"the arguments of the execution {execution.key!r} are not known here: they are kept while its run is "
+                f"live, and longer of failed ones; place the call itself: shadows.add(task, key=...)(arguments)"
+            )
+        when = execution.when if execution.when is not None and execution.when > self.clock.now() else None
+        task = execution.function or execution.function_name
+        return self.make(task, when, execution.key, execution.args, dict(execution.kwargs))
+
     def entry(self, call: TaskCall, on_live: OnLive) -> Entry:
         """Return what the broker needs of one request to place the call; ``when`` is judged now."""
         return Entry(call.key, call.payload, self.due(call), self.request() if call.named else "", on_live)
@@ -122,7 +138,7 @@ class Calls:
 
     def found(self, record: Record, access: Access) -> Execution[Any]:
         """Return a handle on what was read; what cannot be decoded here is left out."""
-        said = Said(record.task or "")
+        said = Said(record.task or "", unreadable="they are not kept")
         if record.payload is not None:
             said = self.said(record.payload, record.key, record.task or "")
         plan = self.registry.plans.get(said.task)
@@ -137,6 +153,7 @@ class Calls:
             function,
             run=record.run,
             access=access,
+            whole=not said.unreadable,
         )
         execution.take(record)
         return execution

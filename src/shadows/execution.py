@@ -93,6 +93,8 @@ class Execution[R]:
         repr=False, kw_only=True, default=None, alias="tell"
     )
     """reports the progress, where this is the handle of the task itself"""
+    whole: bool = attrs.field(repr=False, kw_only=True, default=True)
+    """whether its arguments are known here: of a run that has completed they are not kept"""
     _run: str | None = attrs.field(repr=False, kw_only=True, alias="run")
     _access: Access = attrs.field(repr=False, kw_only=True, alias="access")
 

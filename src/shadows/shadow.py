@@ -47,26 +47,14 @@ class Shadow:
         heartbeat_interval: how often workers show that they live; default 2 s.
         missed_heartbeats: after so many a worker counts as gone; default 5.
         execution_ttl: how long the record and the result of an ended run are kept; default 15 min; 0: not at all.
-        add_deadline: how long placing a call may take while the server is away; default 5 s.
-        wait_replicas: how many replicas must have a change before it counts as done; default 0.
-        max_payload: bytes that the arguments of a call may have; default 8 MiB.
-        max_result: bytes that a result may have; default 8 MiB.
         result_storage: a store of py-key-value-aio, or the ``"module:attribute"`` of one, where results and exceptions
             lie instead of on the server; the workers and those who wait must have the same.
-        result_deadline: for how long such a store that is away is asked again; default 30 s.
-        codec: how values travel: ``"cloudpickle"`` (the default), ``"json"``, a codec of your own, or several of them,
-            of which the first one writes and all read.
-        secret: what all that is written is sealed with: one, or several of which the first seals and all open; what
-            is not sealed is not read.  Default: nothing is sealed.
-        secret_file: where they stand instead, one in a line.
-        seal: ``"sign"`` (the default), or ``"encrypt"``.
-        accept_unsigned_until: until when what is not sealed is read all the same.
-        horizon: how far ahead a call may be scheduled; default 10 years.
         allow_unknown: let ``add("name")`` place calls of tasks that are not registered here.
         clock: a :class:`shadows.testing.VirtualClock` to go by instead of the real time; only with ``memory://``.
         enable_internal_instrumentation: let instrumentations of the client library trace all trips; default false.
         connection_pool: a redis-py asyncio pool whose parameters are used instead of ``url``.
         credential_provider: a redis-py credential provider.
+        **options: limits, codecs and secrets, as :class:`shadows.wiring.ShadowArguments` explains them.
 
     Raises:
         ConfigurationError: an argument or an environment variable cannot work.
@@ -116,6 +104,10 @@ class Shadow:
     def tasks(self) -> Mapping[str, Callable[..., Any]]:
         """The registered functions by name; ``trace``, ``fail`` and ``sleep`` are always among them."""
         return {name: plan.function for name, plan in self._registry.plans.items()}
+
+    def labels(self) -> Mapping[str, str]:
+        """Return what tells this shadow from others in metrics, spans and logs: ``shadows.name``."""
+        return {"shadows.name": self.name}
 
     def __repr__(self) -> str:
         return f"Shadow(name={self.name!r}, url={self._connection.shown!r})"
@@ -245,6 +237,16 @@ class Shadow:
     async def replace_many(self, calls: Iterable[TaskCall], chunk_size: int = 1000) -> list[Execution[Any]]:
         """Like ``add_many``, but each call takes the place of a waiting one with its key."""
         return await self.opened().place_many(calls, chunk_size, OnLive.REPLACE)
+
+    async def schedule[R](self, execution: Execution[R]) -> Execution[R]:
+        """Place the call of an execution once more: the same task, arguments and key, when it says, or at once if that
+        is past.  Return the execution that has the key then, as ``add`` does; the one handed in stays as it is.
+
+        Raises:
+            ConfigurationError: its arguments are not known here, for its run has ended or was placed by somebody else.
+            TypeError, SerializationError, UnknownTask, BrokerUnavailable, OutcomeUnknown: as by ``add``.
+        """
+        return await self.opened().place(self._calls.of(execution), OnLive.KEEP)
 
     async def cancel(self, key: str) -> Cancellation:
         """Cancel the live run of this key, wherever it is; a running body gets ``asyncio.CancelledError``.

@@ -29,7 +29,23 @@ type Secrets = str | bytes | Sequence[str | bytes]
 
 
 class ShadowArguments(TypedDict, total=False):
-    """The less usual arguments of a shadow by name, as its class explains them."""
+    """The less usual arguments of a shadow, by name only.
+
+    add_deadline: how long placing a call may take while the server is away; default 5 s.
+    wait_replicas: how many replicas must have a change before it counts as done; default 0.
+    max_payload: bytes that the arguments of a call may have; default 8 MiB.
+    max_result: bytes that a result may have; default 8 MiB.
+    result_deadline: for how long a result storage that is away is asked again; default 30 s.
+    codec: how values travel: ``"cloudpickle"`` (the default), ``"json"``, a codec of your own, or several of them,
+        of which the first one writes and all read.
+    secret: what all that is written is sealed with: one, or several of which the first seals and all open; what
+        is not sealed is not read.  Default: nothing is sealed.
+    secret_file: where they stand instead, one in a line.
+    seal: ``"sign"`` (the default), or ``"encrypt"``.
+    accept_unsigned_until: until when what is not sealed is read all the same.
+    horizon: how far ahead a call may be scheduled; default 10 years.
+    strict_when: whether a time in the past is an error, instead of meaning now; default false.
+    """
 
     add_deadline: timedelta | None
     wait_replicas: int | None

@@ -137,7 +137,13 @@ async def place_many(shadows: Shadow, orders: list[Order]) -> None:
     assert_type(await shadows.replace_many([*calls, shadows.call(forget)()], chunk_size=10), list[Execution[Any]])
 
 
+async def place_again(shadows: Shadow, execution: Execution[float], found: Execution[Any]) -> None:
+    assert_type(await shadows.schedule(execution), Execution[float])
+    assert_type(await shadows.schedule(found), Execution[Any])
+
+
 async def look(shadows: Shadow) -> None:
+    assert_type(shadows.labels(), Mapping[str, str])
     assert_type(await shadows.cancel("key"), Cancellation)
     assert_type(await shadows.clear(), int)
     assert_type(shadows.tasks, Mapping[str, Callable[..., Any]])

@@ -58,6 +58,7 @@ async def forgotten_await(shadows: Shadow) -> None:
     shadows.add("ship")(7)  # type: ignore[unused-coroutine]  # pyright: ignore[reportUnusedCoroutine]
     shadows.replace(ship, None, "s")(7)  # type: ignore[unused-coroutine]  # pyright: ignore[reportUnusedCoroutine]
     shadows.add_many([shadows.call(ship)(7)])  # type: ignore[unused-coroutine]  # pyright: ignore[reportUnusedCoroutine]
+    shadows.schedule(shadows.call(ship)(7))  # type: ignore[arg-type, unused-coroutine]  # pyright: ignore[reportArgumentType, reportUnusedCoroutine]
     shadows.cancel("s")  # type: ignore[unused-coroutine]  # pyright: ignore[reportUnusedCoroutine]
 
 
