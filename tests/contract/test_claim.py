@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from shadows.ports.broker import Order
 from tests.contract.acts import (
     LEASE,
     call,
@@ -43,6 +44,15 @@ async def test_a_claimed_call_is_running_under_its_holder(harness: Harness) -> N
     assert (record.state, record.holder, record.fence) == ("running", who.id, lease.fence)
     assert (record.started, record.deliveries, record.run) == (harness.now, 1, "one")
     assert (lease.started, record.payload) == (harness.now, b"1")
+
+
+async def test_a_claim_tells_what_time_it_is_for_the_broker(harness: Harness) -> None:
+    """FAULT 76: also one that finds nothing, and one that settles besides."""
+    broker, who = harness.broker, worker()
+    for _ in range(2):
+        assert (await claim(broker, who)).now == harness.now
+        assert (await broker.turn([], Order(who, 0)))[1].now == harness.now
+        await harness.pass_time(3600)
 
 
 async def test_no_fence_is_given_twice(harness: Harness) -> None:

@@ -160,6 +160,18 @@ def test_a_server_that_is_away_is_told_with_the_reason_and_the_next_try(caplog: 
     ]
 
 
+def test_a_clock_that_jumps_is_told_with_what_follows(caplog: pytest.LogCaptureFixture) -> None:
+    """FAULT 76: how far, in which direction, and what that does to the calls."""
+    observer = LogObserver("shop")
+    observer.clock_jumped(3599.6)
+    observer.clock_jumped(-60.2)
+    follows = "against ours: calls that wait and expired leases come"
+    assert lines(caplog) == [
+        ("shadows.worker", "WARNING", f"the server's clock has jumped 3600 s ahead {follows} early by that"),
+        ("shadows.worker", "WARNING", f"the server's clock has jumped 60 s back {follows} late by that"),
+    ]
+
+
 def test_a_server_that_comes_and_goes_does_not_flood_the_log(caplog: pytest.LogCaptureFixture) -> None:
     """FAULT 54: what was not told is counted in the next line that is."""
     now = [0.0]

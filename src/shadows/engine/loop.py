@@ -25,6 +25,7 @@ from shadows.core.health import Health, Signs
 from shadows.engine import insist
 from shadows.engine.admit import Admissions
 from shadows.engine.attempt import Attempt, Stop
+from shadows.engine.server_clock import ServerClock
 from shadows.engine.tend import RENEWALS
 from shadows.errors import BrokerUnavailable
 from shadows.ports.broker import Claim, Order, Settlement
@@ -68,6 +69,7 @@ class Loop:
     """what is to be done before the first look"""
     admissions: Admissions = attrs.field(init=False)
     """asks the gates for the bodies of this worker"""
+    clock: ServerClock = attrs.field(init=False)
     running: dict[int, Attempt] = attrs.field(factory=dict[int, Attempt], init=False)
     """by fence"""
     signs: Signs = attrs.field(init=False)
@@ -103,6 +105,7 @@ class Loop:
 
     def __attrs_post_init__(self) -> None:
         self.signs = Signs(max(self._beat, self.options.minimum_check_interval.total_seconds()))
+        self.clock = ServerClock(self.observer.clock_jumped)
         self.admissions = Admissions(self.broker, self.holder, self.options.reconnection_delay.total_seconds())
 
     async def run(self, *, until_finished: bool) -> None:
@@ -196,7 +199,7 @@ class Loop:
 
     async def _trip(self, free: int) -> None:
         self._in_flight, self._ended, self._look = self._ended[:TRIP], self._ended[TRIP:], False
-        order, repeated = self._order(max(free, 0)), self._failures > 0
+        order, repeated, began = self._order(max(free, 0)), self._failures > 0, self._aio.time()
         try:
             if self._in_flight:
                 settlements, claim = await self.broker.turn(self._in_flight, order)
@@ -208,7 +211,7 @@ class Loop:
             self._ended, self._look = self._in_flight + self._ended, True  # settling twice changes nothing
             await self._ride_out(away)
         else:
-            self._take(claim, order)
+            self._take(claim, order, began)
         finally:
             self._in_flight = []
 
@@ -247,13 +250,14 @@ class Loop:
         deliveries, strikes = self.options.max_deliveries, self.runner.strikes.position
         return Order(self.holder, limit, deliveries, sweep, self.horizon, known, hear, strikes)
 
-    def _take(self, claim: Claim, order: Order) -> None:
+    def _take(self, claim: Claim, order: Order, began: float) -> None:
         """Start what was claimed and remember what else the answer tells."""
         now = self._aio.time()
         if self._failures:
             self._failures, self.signs.away = 0, False
             self.observer.recovered()
         self.signs.look(now)
+        self.clock.look(claim.now, began, now)
         self.leftovers.look(now, self.goes_on)
         self._left = claim.left
         if claim.strikes is not None:  # first of all: the leases below are judged by it
@@ -369,7 +373,7 @@ class Loop:
             self._bug = bug
         else:
             self._listening, self._promised = False, 0
-            self._take(claim, order)
+            self._take(claim, order, began)
             self._empty_looks = 0 if claim.leases or claim.cancels else self._empty_looks + 1
             rest = began + self.options.minimum_check_interval.total_seconds() - self._aio.time()
             if self._empty_looks > 1 and rest > 0 and not (self._stopping or self._rung):

@@ -150,6 +150,8 @@ class Claim:
     """false when a heartbeat found that presence has forgotten this holder; it should check in again"""
     strikes: News | None = None
     """what the strike log says beyond the order's position: each lease is to be judged by this list or a later one"""
+    now: int = 0
+    """the broker's clock in ms; 0 where it is not told"""
 
 
 class Settlement(enum.StrEnum):

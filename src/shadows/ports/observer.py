@@ -114,6 +114,10 @@ class Observer(Protocol):
         """The broker is back."""
         ...
 
+    def clock_jumped(self, seconds: float) -> None:
+        """The broker's clock has jumped ahead by so many seconds at least, or back by as many less than none."""
+        ...
+
     def seeded(self, key: str, seeding: Seeding) -> None:
         """The call of an automatic task was placed, or got another time, or could not be placed."""
         ...

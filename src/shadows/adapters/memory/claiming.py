@@ -62,6 +62,7 @@ def claim(store: Store, terms: Terms, order: Order) -> Claim:
         cancels=_cancels(store, order),
         enrolled=enrolled,
         strikes=moved,
+        now=int(store.now),
     )
 
 

@@ -193,6 +193,13 @@ class LogObserver:
         if line is not None:
             _worker.info("the broker is back after %.1f s", line.seconds, extra=self._facts())
 
+    def clock_jumped(self, seconds: float) -> None:
+        what = ("ahead", "early") if seconds > 0 else ("back", "late")
+        text = (
+            "the server's clock has jumped %.0f s %s against ours: calls that wait and expired leases come %s by that"
+        )
+        _worker.warning(text, abs(seconds), *what, extra=self._facts())
+
     def seeded(self, key: str, seeding: Seeding) -> None:
         if seeding is Seeding.BROKEN:
             _worker.error("%s: the automatic task cannot be placed; its record holds something else", _plain(key))

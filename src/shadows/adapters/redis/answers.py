@@ -52,6 +52,7 @@ def claim(answer: list[Any], heard: bytes | None = None, *, strikes: str = "") -
         tuple(_cancel(message) for message in messages if message),
         bool(enrolled),
         news(moved_to, since=strikes),
+        started,
     )
 
 
