@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from tests.topologies import Topology
 
 PATIENCE = 10.0  # seconds for a server to answer its first PING, and to end when it is told to
-TOPOLOGIES = ("sentinel", "cluster", "unix", "tls", "acl")
+TOPOLOGIES = ("sentinel", "cluster", "unix", "tls", "acl", "embedded")
 _chosen: list[str] | None = None
 
 

@@ -4,6 +4,7 @@
 - `Sentinels()`: a primary, a replica, and three Sentinels that watch over them
 - `Cluster()`: three nodes, with or without a replica each
 - `Unix()`, `Tls()`, `Acl()`: one server behind a socket, behind certificates, and with users who may do little
+- `Embedded()`: one server that shadows started by itself, in a folder of its own
 """
 
 from __future__ import annotations
@@ -19,7 +20,9 @@ from typing import TYPE_CHECKING, Any, Self
 import redis
 from redis.crc import key_slot
 
+from shadows.adapters.redis.embedded import in_folder
 from shadows.adapters.redis.rights import Role, rules
+from shadows.core.urls import parse
 from tests.servers import PATIENCE, Server, available, free_port
 
 if TYPE_CHECKING:
@@ -47,7 +50,7 @@ def eventually(condition: Callable[[], object]) -> None:
 
 def ask(server: Server, *command: Any) -> Any:
     """Send one command and give the answer as it is."""
-    with redis.Redis(port=server.port, protocol=2) as line:
+    with server.line("") as line:
         line.response_callbacks.clear()
         return line.execute_command(*command)
 
@@ -363,6 +366,51 @@ class Acl(Topology):
         return self
 
 
+class Kept(Server):
+    """A server that somebody else keeps."""
+
+    def __init__(self, name: str, socket: Path) -> None:
+        super().__init__(name)
+        self.socket = socket
+
+    def line(self, shadow: str) -> redis.Redis:
+        return redis.Redis(unix_socket_path=str(self.socket), protocol=2)
+
+
+class Embedded(Topology):
+    """The server of a folder, which this keeps from being stopped."""
+
+    name = "embedded"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = Path()
+
+    @property
+    def url(self) -> str:
+        return f"embedded://{self.folder}"
+
+    @property
+    def bare_url(self) -> str:
+        return f"unix://{self.socket}"
+
+    def curtain_url(self, shadow: str) -> str:
+        return f"unix://{self.socket}"
+
+    @property
+    def socket(self) -> Path:
+        """Where it listens."""
+        return (self.folder / "socket").readlink()
+
+    def start(self) -> Self:
+        self.folder = Path(self._open.enter_context(tempfile.TemporaryDirectory(prefix="shadows-embedded-")))
+        place = in_folder(parse(self.url), None)
+        self._open.callback(place.leave)
+        place.connect_blocking().disconnect()
+        self.servers = [Kept(self.program, self.socket)]
+        return self
+
+
 def make_certificates(folder: Path) -> None:
     """Make an authority, and a certificate by it for a server on this machine and for a client."""
 
@@ -381,5 +429,7 @@ def make_certificates(folder: Path) -> None:
         openssl("x509", "-req", "-in", f"{who}.csr", *signed_by, "-extfile", "names", "-out", f"{who}.pem")
 
 
-TOPOLOGIES: Mapping[str, Callable[[], Topology]] = {one.name: one for one in (Sentinels, Cluster, Unix, Tls, Acl)}
+TOPOLOGIES: Mapping[str, Callable[[], Topology]] = {
+    one.name: one for one in (Sentinels, Cluster, Unix, Tls, Acl, Embedded)
+}
 """By name, those in which the suites of the contract and of the front doors run."""

@@ -87,7 +87,7 @@ def test_a_pool_and_a_credential_provider_contradict_each_other() -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["", "localhost", "http://x", "redis+sentinel://x", "redis+cluster://x/1", "embedded:///x"]
+    "url", ["", "localhost", "http://x", "redis+sentinel://x", "redis+cluster://x/1", "embedded://x"]
 )
 def test_a_url_that_cannot_work_is_refused(url: str) -> None:
     """Also beside a pool: it is a mistake that somebody will wonder about."""

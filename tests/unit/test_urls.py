@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shadows.core.urls import KINDS, SERVED, parse, redacted
+from shadows.core.urls import KINDS, parse, redacted
 from shadows.errors import ConfigurationError
 
 
@@ -33,7 +33,7 @@ def test_a_url_that_can_be_served_is_told_by_its_kind(url: str, kind: str, path:
     """What follows from it is decided by whoever opens the backend."""
     found = parse(url)
     assert (found.kind, found.path, found.address) == (kind, path, url.strip())
-    assert found.scheme in SERVED
+    assert found.scheme in KINDS
 
 
 def test_a_url_may_name_several_hosts() -> None:
@@ -71,13 +71,39 @@ def test_a_scheme_has_a_client_library_that_it_prefers(url: str, client: str, in
     assert (found.client, found.insists) == (client, insists)
 
 
-@pytest.mark.parametrize("scheme", sorted(set(KINDS) - set(SERVED)))
-def test_a_scheme_that_comes_later_says_so(scheme: str) -> None:
-    """It is no typing mistake, so the message names what there is now."""
-    with pytest.raises(
-        ConfigurationError, match=r"comes in a later version; now there are memory://, redis://, .* and "
-    ):
-        parse(f"{scheme}://host:6379/0")
+def test_an_embedded_server_is_named_by_its_folder() -> None:
+    """SPEC, URLs: and when its disk has a change, if that matters."""
+    found = parse("embedded:///var/lib/my%20shop?fsync=always")
+    assert (found.kind, found.path, found.fsync, found.client) == (
+        "embedded",
+        "/var/lib/my shop",
+        "always",
+        "redis-py",
+    )
+    assert parse("embedded:///x").fsync == "everysec"
+    assert parse("embedded:///x?client=redis-py").path == "/x"
+
+
+@pytest.mark.parametrize(
+    ("url", "says"),
+    [
+        ("embedded://", "names no folder; write for example embedded:///var/lib/shop"),
+        ("embedded:///", "names no folder"),
+        ("embedded://data", "its folder is no whole path"),
+        ("embedded://./data", "its folder is no whole path"),
+        ("embedded://~/data", "its folder is no whole path"),
+        ("embedded:///~/data", "its folder is no whole path"),
+        ("embedded:///x%00y", "no NUL in the path"),
+        ("embedded:///x?db=1&a=2", "does not know: a, db; there is only fsync"),
+        ("embedded:///x?fsync=never", "asks for fsync='never'; there are everysec and always"),
+        ("embedded:///x?client=glide", "embedded:// is served by redis-py"),
+    ],
+)
+def test_a_folder_that_means_something_else_to_somebody_else_is_refused(url: str, says: str) -> None:
+    """What a path is relative to, and whose home ~ is, differs from process to process."""
+    with pytest.raises(ConfigurationError, match=re.escape(says)) as caught:
+        parse(url)
+    assert repr(url) in str(caught.value)
 
 
 @pytest.mark.parametrize(

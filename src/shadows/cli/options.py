@@ -30,7 +30,8 @@ Url = Annotated[
     Parameter(
         name="--url",
         metavar="URL",
-        help="where it lives: redis://, rediss://, unix:// or memory:// (SHADOW_URL; default: redis://localhost:6379/0)",
+        help="where it lives: redis://, rediss://, unix://, embedded:///folder or memory://"
+        " (SHADOW_URL; default: redis://localhost:6379/0)",
     ),
 ]
 Tasks = Annotated[

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
 import attrs
 
@@ -13,7 +13,6 @@ from shadows.errors import ConfigurationError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from urllib.parse import SplitResult
 
 KINDS = {
@@ -33,14 +32,13 @@ KINDS = {
 }
 """Every scheme, and what lies behind it."""
 
-SERVED = tuple(scheme for scheme in KINDS if scheme != "embedded")
-"""The schemes that this version can serve."""
-
 CLIENTS = ("redis-py", "glide")
+FSYNC = ("everysec", "always")
 
 _GLIDE = {"valkey", "valkeys", "valkey+cluster", "valkeys+cluster"}
 """The schemes that are served by valkey-glide, where it is installed."""
 _EXAMPLES = "redis://localhost:6379/0, rediss://user:password@host:6379/0, unix:///run/redis.sock or memory://name"
+_FOLDER = "embedded:///var/lib/shop"
 _SECRET = re.compile(
     r"([?&;][^=&;]*(?:pass|pwd|secret|token|credential)[^=&;]*=)(?:(?![&;][^=&;]*=).)*",
     re.IGNORECASE | re.DOTALL,
@@ -53,7 +51,7 @@ _PORTS = {"redis": 6379, "cluster": 6379, "sentinel": 26379}
 
 @attrs.frozen
 class Url:
-    """A URL that this version can serve."""
+    """A URL that can be served."""
 
     address: str = attrs.field(repr=False)
     """for the client library: without parameters of our own; it may hold passwords"""
@@ -63,7 +61,7 @@ class Url:
     client: str
     """the client library: ``redis-py`` or ``glide``; empty where there is none"""
     path: str = attrs.field(repr=False)
-    """what follows the host; of ``memory://`` all that follows"""
+    """what follows the host; of ``memory://`` all that follows, of ``embedded://`` the folder, decoded"""
     redacted: str
     """for messages: without passwords"""
     hosts: tuple[tuple[str, int], ...] = ()
@@ -72,6 +70,8 @@ class Url:
     """the name under which the Sentinels know the servers"""
     insists: bool = False
     """whether it names the client library itself, so that no other will do"""
+    fsync: str = ""
+    """of ``embedded://``: when the server's disk has what was changed, ``everysec`` or ``always``"""
 
     def __str__(self) -> str:
         return self.redacted
@@ -86,9 +86,8 @@ def parse(url: str, *, argument: str = "url") -> Url:
     """Return what the URL means.
 
     Raises:
-        ConfigurationError: no such scheme, one that this version cannot serve, or a part that makes no
-            sense; the text names
-            ``argument`` and shows no password.
+        ConfigurationError: no such scheme, or a part that makes no sense; the text names ``argument`` and shows
+            no password.
         TypeError: it is no string.
     """
     if not isinstance(url, str):  # pyright: ignore[reportUnnecessaryIsInstance]
@@ -103,6 +102,9 @@ def parse(url: str, *, argument: str = "url") -> Url:
     if KINDS[scheme] == "memory":
         return Url(url, scheme, "memory", "", rest, redacted(url))
     split = _split(url, where)
+    if KINDS[scheme] == "embedded":
+        path, fsync = _folder(split, where), _fsync(split.query, where)
+        return Url(url, scheme, "embedded", "redis-py", path, redacted(url), fsync=fsync)
     _check_server(scheme, split, where)
     own, query = _own_parameters(split.query)
     client = own.get("client") or ("glide" if scheme in _GLIDE else "redis-py")
@@ -146,8 +148,6 @@ def _check_scheme(scheme: str, where: str, rest: str) -> None:
         hint = f"did you mean {near[0]}://?" if near else f"write for example {_EXAMPLES}"
         instead = redacted(f"{near[0]}://{rest}") if near else ""
         raise ConfigurationError(f"{where} has a scheme that does not exist; {hint}", instead=instead)
-    if scheme not in SERVED:
-        raise ConfigurationError(f"{where}: {scheme}:// comes in a later version; now there are {_listed(SERVED)}")
 
 
 def _split(url: str, where: str) -> SplitResult:
@@ -188,6 +188,33 @@ def _check_server(scheme: str, split: SplitResult, where: str) -> None:
         raise ConfigurationError(said, instead=redacted(split._replace(path=path).geturl()))
 
 
+def _folder(split: SplitResult, where: str) -> str:
+    """Return the folder of an embedded server: a whole path, for the same URL means the same folder to everybody."""
+    path = unquote(split.path)
+    if split.netloc or path.startswith("/~"):
+        said = f"{where}: its folder is no whole path, which begins with a / right after embedded://"
+        raise ConfigurationError(said, remedy=f"write for example {_FOLDER}; in a shell embedded://$HOME/shop")
+    if not path.strip("/"):
+        raise ConfigurationError(f"{where} names no folder; write for example {_FOLDER}", instead=_FOLDER)
+    if "\0" in path:
+        raise ConfigurationError(f"{where}: there can be no NUL in the path of a folder; write for example {_FOLDER}")
+    return path
+
+
+def _fsync(query: str, where: str) -> str:
+    """Return the one thing that may be said of an embedded server."""
+    said = dict(parse_qsl(query, keep_blank_values=True))
+    fsync, client = said.pop("fsync", FSYNC[0]), said.pop("client", CLIENTS[0])
+    if client != CLIENTS[0]:
+        raise ConfigurationError(f"{where} asks for the client {shown(client)}; embedded:// is served by {CLIENTS[0]}")
+    if said:
+        names = ", ".join(sorted(said))
+        raise ConfigurationError(f"{where} has parameters that embedded:// does not know: {names}; there is only fsync")
+    if fsync not in FSYNC:
+        raise ConfigurationError(f"{where} asks for fsync={shown(fsync)}; there are {' and '.join(FSYNC)}")
+    return fsync
+
+
 def _hosts(split: SplitResult, kind: str, where: str) -> tuple[tuple[str, int], ...]:
     """Return the names and ports, of which there may be several."""
     found: list[tuple[str, int]] = []
@@ -211,8 +238,3 @@ def _own_parameters(query: str) -> tuple[dict[str, str], str]:
     pairs = parse_qsl(query, keep_blank_values=True)
     own = {name: value for name, value in pairs if name == "client"}
     return own, urlencode([(name, value) for name, value in pairs if name not in own])
-
-
-def _listed(names: Sequence[str]) -> str:
-    *most, last = (f"{name}://" for name in names)
-    return f"{', '.join(most)} and {last}"

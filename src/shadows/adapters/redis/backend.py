@@ -10,6 +10,7 @@ from redis.asyncio.sentinel import SentinelConnectionPool
 from shadows.adapters.redis.broker import RedisBroker, Scripts
 from shadows.adapters.redis.clients import driver_of
 from shadows.adapters.redis.cluster import in_cluster
+from shadows.adapters.redis.embedded import in_folder
 from shadows.adapters.redis.event_bus import RedisEventBus
 from shadows.adapters.redis.keys import Keys, clustered, standalone
 from shadows.adapters.redis.places import address, address_of_pool
@@ -47,12 +48,16 @@ class RedisBackend:
     renews_on_loop: bool = attrs.field(init=False, default=False)
 
     async def __aenter__(self) -> Self:
+        await self.place.enter()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self.driver.close()
+        try:
+            await self.driver.close()
+        finally:
+            self.place.leave()
 
     def for_worker(self) -> RedisBackend:
         return assemble(self.place, self.keys, self.terms, self.maker, clock_source=self._clock)
@@ -95,6 +100,8 @@ def _place(url: Url, keys: Keys, credentials: Any) -> Place:
             return in_cluster(url, keys, credentials)
         case "sentinel":
             return at_sentinels(url, credentials)
+        case "embedded":
+            return in_folder(url, credentials)
         case _:
             return address(url.address, text=url.redacted, credential_provider=credentials)
 

@@ -42,6 +42,12 @@ class Cluster:
     def __attrs_post_init__(self) -> None:
         self._nodes = list(self.seeds)
 
+    async def enter(self) -> None:
+        """It is up to others that there is a server."""
+
+    def leave(self) -> None:
+        """Nobody minds."""
+
     async def connect(self) -> Connection:
         node: Node = self._nodes[0]
         try:

@@ -55,6 +55,19 @@ class Place(Protocol):
         """How often the server was elsewhere so far: a connection from before the last time is of no use."""
         ...
 
+    async def enter(self) -> None:
+        """Make sure that there is a server, if that is up to us; whoever enters leaves as well.
+
+        Raises:
+            ConfigurationError: there cannot be one.
+            BrokerError: there is none now.
+        """
+        ...
+
+    def leave(self) -> None:
+        """Need the server no longer."""
+        ...
+
     async def connect(self) -> Connection:
         """Return an open asyncio connection that retries nothing by itself.
 
@@ -103,6 +116,12 @@ class Address:
     def connection(self) -> Connection:
         """Return an asyncio connection, not open yet, that retries nothing by itself."""
         return self.kind(**{**self.options, **_OURS, "retry": Retry(NoBackoff(), 0)})
+
+    async def enter(self) -> None:
+        """See :meth:`Place.enter`: it is up to others."""
+
+    def leave(self) -> None:
+        """See :meth:`Place.leave`."""
 
     async def connect(self) -> Connection:
         """See :meth:`Place.connect`."""

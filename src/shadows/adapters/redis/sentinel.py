@@ -68,6 +68,12 @@ class Watched:
     sentinels: Sequence[Address]
     moves: int = attrs.field(init=False, default=0)
 
+    async def enter(self) -> None:
+        """It is up to others that there is a server."""
+
+    def leave(self) -> None:
+        """Nobody minds."""
+
     async def connect(self) -> Connection:
         seen = await self._find()
         async with asyncio.timeout(None if seen.up else PATIENCE):
