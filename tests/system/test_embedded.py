@@ -23,12 +23,13 @@ from shadows import BrokerUnavailable, ConfigurationError, Shadow, Worker
 from shadows.adapters.redis import embedded, keeper
 from shadows.adapters.redis.folder import Folder, Lock
 from shadows.core.urls import parse
-from tests.system.conftest import PATIENCE
+from tests.system.programs import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from tests.system.conftest import Program, Said
+    from tests.system.conftest import Said
+    from tests.system.programs import Program
 
 USER = """
 import asyncio, sys
@@ -87,8 +88,8 @@ class Place:
 
     def config(self, name: str) -> str:
         with self.line() as line:
-            found: dict[str, str] = line.config_get(name)
-            return found[name]
+            found: dict[Any, Any] = line.config_get(name)
+            return str(found[name])
 
     def keepers(self) -> list[int]:
         """Give the processes that keep it."""
@@ -448,7 +449,8 @@ async def test_every_change_may_be_on_the_disk_before_it_is_answered(home: Place
         async with Shadow("shop", f"{home.url}?fsync=always"), home.shadow() as other:
             await add(other, "a")
             assert home.config("appendfsync") == "always"
-            os.kill(*home.servers(), signal.SIGKILL)
+            (server,) = home.servers()
+            os.kill(server, signal.SIGKILL)
             strict = embedded.in_folder(parse(f"{home.url}?fsync=always"), None)
             await asyncio.to_thread(lambda: strict.connect_blocking().disconnect())
             assert home.config("appendfsync") == "always"

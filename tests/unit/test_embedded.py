@@ -7,11 +7,11 @@ import contextlib
 import errno
 import os
 import signal
+import sys
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import attrs
 import pytest
 import redis
 
@@ -136,7 +136,7 @@ def test_one_keeper_is_started_and_no_second_one(data: Folder) -> None:
 def test_a_keeper_that_cannot_be_started_leaves_nothing_behind(data: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither open files nor the lock."""
     before = len([*Path("/proc/self/fd").iterdir()])
-    monkeypatch.setattr(keeper.sys, "executable", "/nowhere/python")
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
     with pytest.raises(FileNotFoundError):
         keeper.start(data, 1)
     assert len([*Path("/proc/self/fd").iterdir()]) == before
