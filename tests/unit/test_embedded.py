@@ -7,6 +7,7 @@ import contextlib
 import errno
 import os
 import signal
+import subprocess
 import sys
 import threading
 from pathlib import Path
@@ -16,7 +17,7 @@ import pytest
 import redis
 
 from shadows.adapters.redis import embedded, folder, keeper
-from shadows.adapters.redis.embedded import Embedded, in_folder
+from shadows.adapters.redis.embedded import Embedded, _Waiting, in_folder
 from shadows.adapters.redis.folder import Folder, Lock
 from shadows.core.urls import parse
 from shadows.errors import BrokerUnavailable, ConfigurationError
@@ -309,3 +310,21 @@ def test_it_is_always_in_the_same_place(data: Folder) -> None:
     place = place_in(data)
     place.elsewhere()
     assert place.moves == 0
+
+
+def test_a_keeper_that_is_ready_is_left_to_itself(data: Folder) -> None:
+    """The next try will find its server; if that is gone again by then, another keeper is started."""
+    read, write = os.pipe()
+    keeper._tell(write, keeper.READY)
+    with subprocess.Popen([sys.executable, "-c", ""]) as process:
+        waiting = _Waiting("embedded:///x", data, starting=keeper.Starting(process, read))
+        waiting.look()
+    assert process.returncode == 0
+    with pytest.raises(OSError, match=os.strerror(errno.EBADF)):
+        os.fstat(read)
+
+
+def test_nothing_more_is_asked_of_a_server_that_is_strict_enough(data: Folder) -> None:
+    """Unless somebody said so, a connection is as it was opened."""
+    refusing = Refusing()
+    assert place_in(data)._insist_blocking(refusing) is refusing
