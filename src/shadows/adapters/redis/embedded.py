@@ -165,7 +165,7 @@ class _Waiting:
     folder: Folder
     lost: Exception | None = None
     """why the last try failed"""
-    _starting: Starting | None = None
+    starting: Starting | None = None
 
     def look(self) -> None:
         """See that somebody keeps a server.
@@ -176,16 +176,16 @@ class _Waiting:
         """
         from shadows.adapters.redis import keeper  # noqa: PLC0415 - hardly anybody has to start one
 
-        if self._starting is None:
-            self._starting = keeper.start(self.folder, keeper.LINGER)
-        elif (outcome := self._starting.outcome()) is not None:
+        if self.starting is None:
+            self.starting = keeper.start(self.folder, keeper.LINGER)
+        elif (outcome := self.starting.outcome()) is not None:
             self.close()
             if outcome != keeper.READY:
                 raise BrokerUnavailable(f"{self.text}: no server can be started: {outcome}", sent=False)
 
     def close(self) -> None:
         """Leave a keeper that was started to itself."""
-        starting, self._starting = self._starting, None
+        starting, self.starting = self.starting, None
         if starting is not None:
             starting.close()
 
