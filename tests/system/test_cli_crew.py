@@ -15,7 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from shadows import ExecutionState, Shadow
 from shadows.cli import crew
-from shadows.process.crew import Crew
+from shadows.process.crew import Crew, Member
 from tests.pages import ask
 from tests.system.conftest import until
 
@@ -318,13 +318,22 @@ async def test_a_process_that_has_not_begun_is_killed_at_the_second_signal(caplo
     assert await running == 130
 
 
+class Late(Crew):
+    """A parent that hears a signal at the worst moment."""
+
+    async def _start(self, number: int) -> Member:
+        member = await super()._start(number)
+        self.members.clear()
+        self.hear(signal.SIGTERM)
+        self.members[number] = member
+        return member
+
+
 async def test_a_process_that_is_started_while_all_end_is_ended_at_once() -> None:
     """Nobody else would end it."""
-    late = beginning(2, "import time; time.sleep(600)")
-    running = asyncio.create_task(late.run())
-    await asyncio.sleep(0)
-    late.hear(signal.SIGTERM)
-    assert await running == 0
+    code = "import time; time.sleep(600)"
+    late = Late([sys.executable, "-c", code], 2, crew.FINAL, until_finished=False, left=lambda _: None)
+    assert await late.run() == 0
 
 
 def test_they_end_when_nothing_is_left(program: Start, one_place: str, shadow_name: str) -> None:

@@ -10,6 +10,7 @@ from http import HTTPStatus
 
 import pytest
 
+from shadows.adapters.observers.expositions import Ledger
 from shadows.adapters.web import Answer
 from shadows.process.crew import Crew, Member
 from shadows.process.roll import Roll
@@ -144,6 +145,19 @@ async def test_the_pages_of_all_of_them(
     answer = await Roll(crew, asyncio.get_running_loop()).of_health[path]()
     body = answer.body if isinstance(answer.body, str) else answer.body.decode()
     assert (answer.status, body) == (status, text)
+    held.close()
+    tether.line.close()
+
+
+async def test_metrics_are_those_of_all_that_answer() -> None:
+    """One that does not has told some before, or none yet."""
+    crew = Scripted([], 2, (), until_finished=False, left=lambda _: None)
+    crew.said = {1: Answer("# TYPE sold_total counter\nsold_total 3.0\n"), 2: None}
+    tether, held = await tied(threading.Event())
+    crew.members[1] = Member(None, held, up=True)  # type: ignore[arg-type]
+    answer = await Roll(crew, asyncio.get_running_loop(), Ledger()).of_metrics["/metrics"]()
+    assert isinstance(answer.body, bytes)
+    assert b"\nsold_total 3.0\n" in answer.body
     held.close()
     tether.line.close()
 

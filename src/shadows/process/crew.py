@@ -199,8 +199,6 @@ class Crew:
             member.up = True
             _log.info("worker process %d runs as %d", number, member.process.pid)
             self._up.set()
-            if self._heard > 1:
-                self._hand_back(member)
 
     @contextmanager
     def _heeding(self) -> Generator[None]:
