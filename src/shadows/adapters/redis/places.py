@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any, Protocol
 from urllib.parse import urlencode, urlsplit
 
@@ -11,9 +12,10 @@ from redis import connection as blocking_connections
 from redis.asyncio import connection as async_connections
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
+from redis.exceptions import AuthenticationError
 from redis.retry import Retry as BlockingRetry
 
-from shadows.errors import ConfigurationError
+from shadows.errors import BrokerUnavailable, ConfigurationError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -106,6 +108,8 @@ class Address:
     options: dict[str, Any] = attrs.field(repr=False)
     kind: type = async_connections.Connection
     """the class of its asyncio connections; redis-py has blocking ones under the same names"""
+    let_in: threading.Event = attrs.field(factory=threading.Event, repr=False, eq=False)
+    """set when somebody was, there or at another node of the same place"""
     moves: int = attrs.field(init=False, default=0, repr=False)
 
     def at(self, node: Node) -> Address:
@@ -128,9 +132,11 @@ class Address:
         connection = self.connection()
         try:
             await connection.connect()
-        except BaseException:
+        except BaseException as broken:
             abandon(connection)
+            self._put_up_with(broken)
             raise
+        self.let_in.set()
         return connection
 
     def connect_blocking(self, *, patience: float = TIMEOUT) -> Connection:
@@ -144,7 +150,17 @@ class Address:
             connection.connect()
         except (TypeError, AttributeError, NotImplementedError) as unfit:
             raise NotRebuildableError(f"a blocking connection cannot be made of its pool: {unfit!r}") from unfit
+        except AuthenticationError as broken:
+            self._put_up_with(broken)
+            raise
         return connection
+
+    def _put_up_with(self, broken: BaseException) -> None:
+        """While credentials are changed, server and provider may disagree for a moment; it is asked again each time."""
+        changing = self.let_in.is_set() and "credential_provider" in self.options
+        if changing and isinstance(broken, AuthenticationError):
+            msg = f"{self.text} does not take the credential_provider's credentials any more, or not yet: {broken}"
+            raise BrokerUnavailable(msg, sent=False) from broken
 
     def elsewhere(self, node: Node | None = None) -> None:
         """See :meth:`Place.elsewhere`: nobody would know where."""

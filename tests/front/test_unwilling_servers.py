@@ -1,0 +1,316 @@
+"""A real server that is there and does not want to: what producers and workers make of each thing that it can say."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import redis
+from redis.credentials import CredentialProvider
+
+from shadows import BrokerFull, BrokerUnavailable, NotAllowed, Shadow, Worker
+from tests.front.acts import DEADLINE, HOUR, comes_true, heard, working
+from tests.servers import Server, wanted
+from tests.topologies import ask
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+LATE = timedelta(seconds=30)
+SOON = timedelta(seconds=0.5)
+
+ran: list[str] = []
+
+
+async def note(word: str) -> str:
+    """Run, and let everybody see how often."""
+    ran.append(word)
+    return word
+
+
+@pytest.fixture
+def server(own_server: Callable[..., Server]) -> Server:
+    """Give a server to spoil."""
+    return a_server(own_server)
+
+
+def a_server(start: Callable[..., Server], *options: str, aof: bool = False) -> Server:
+    """Start one."""
+    if not wanted():
+        pytest.skip("this run wants no servers")
+    ran.clear()
+    return start(wanted()[-1], *options, aof=aof)
+
+
+def shadow(server: Server, *, add_deadline: timedelta = LATE, **options: Any) -> Shadow:
+    """Return a client of a shadow there."""
+    made = Shadow("shop", server.url, add_deadline=add_deadline, **options)
+    made.register(note)
+    return made
+
+
+def said(server: Server, word: str) -> int:
+    """Return how often the server has said an error that begins with this word."""
+    with redis.Redis(port=server.port, protocol=2) as line:
+        found: Any = line.info("errorstats")
+        return int(found.get(f"errorstat_{word}", {}).get("count", 0))
+
+
+class Held:
+    """A body that is running until it is let go."""
+
+    def __init__(self) -> None:
+        self.begun, self.go = asyncio.Event(), asyncio.Event()
+
+    async def body(self) -> str:
+        ran.append("held")
+        self.begun.set()
+        await self.go.wait()
+        return "done"
+
+
+async def goes_through(server: Server, word: str, trouble: Callable[[], object]) -> None:
+    """Let a worker, a body and producers live through trouble of which the server says this word: nothing is lost."""
+    held = Held()
+    async with shadow(server) as shadows, working(shadows, reconnection_delay=SOON):
+        running = await shadows.add(held.body)()
+        await heard(held.begun)
+        before = said(server, word)
+        in_trouble = asyncio.create_task(asyncio.to_thread(trouble))
+        await asyncio.sleep(0.1)
+        placed = [await shadows.add(note)(f"{number}") for number in range(5)]
+        held.go.set()
+        await in_trouble
+        assert await running.get_result(timeout=LATE) == "done"
+        assert [await one.get_result(timeout=LATE) for one in placed] == ["0", "1", "2", "3", "4"]
+        assert said(server, word) > before
+    assert sorted(ran) == ["0", "1", "2", "3", "4", "held"]
+
+
+async def test_a_server_that_loads_its_file_is_waited_for(own_server: Callable[..., Server]) -> None:
+    """FAULT 61: it answers LOADING for a while after its start."""
+    slow = ("--key-load-delay", "5000", "--loading-process-events-interval-bytes", "1024")
+    server = a_server(own_server, *slow)
+    for number in range(300):
+        ask(server, "SET", f"other:{number}", "x" * 100)
+
+    def restart() -> None:
+        ask(server, "SAVE")
+        server.kill()
+        server.restart()
+
+    async with shadow(server) as shadows, working(shadows, reconnection_delay=SOON):
+        assert await (await shadows.add(note)("before")).get_result(timeout=LATE) == "before"
+        restarting = asyncio.create_task(asyncio.to_thread(restart))
+        await asyncio.sleep(0.1)
+        assert await (await shadows.add(note)("after")).get_result(timeout=LATE) == "after"
+        await restarting
+        assert said(server, "LOADING") > 0
+    assert ran == ["before", "after"]
+
+
+async def test_a_primary_that_becomes_a_replica_and_a_primary_again(server: Server) -> None:
+    """FAULT 62: READONLY is ridden out, also where nobody tells of another primary."""
+
+    def demote() -> None:
+        ask(server, "REPLICAOF", "127.0.0.1", 1)
+        time.sleep(1)
+        ask(server, "REPLICAOF", "NO", "ONE")
+
+    await goes_through(server, "READONLY", demote)
+
+
+async def test_a_script_that_keeps_the_server_busy(server: Server) -> None:
+    """FAULT 67: BUSY, and then all goes on."""
+    script = (
+        "local t = redis.call('TIME') local e = t[1] + 1.5 repeat t = redis.call('TIME') until t[1] + t[2] / 1e6 > e"
+    )
+
+    def keep_busy() -> None:
+        ask(server, "CONFIG", "SET", "lua-time-limit", 50)
+        ask(server, "EVAL", script, 0)
+
+    await goes_through(server, "BUSY", keep_busy)
+
+
+async def test_a_slow_server_costs_no_lease(server: Server) -> None:
+    """FAULT 67: it sleeps for three quarters of a lease, and the body is not run again."""
+    held, lease = Held(), timedelta(seconds=4)
+    options = {"redelivery_timeout": lease, "reconnection_delay": SOON}
+    async with shadow(server) as shadows, working(shadows, **options), working(shadows, **options):
+        running = await shadows.add(held.body)()
+        await heard(held.begun)
+        await asyncio.to_thread(ask, server, "DEBUG", "SLEEP", 0.75 * lease.total_seconds())
+        await asyncio.sleep(lease.total_seconds() / 2)
+        held.go.set()
+        assert await running.get_result(timeout=LATE) == "done"
+    assert ran == ["held"]
+
+
+def out_of_memory(server: Server, *, full: bool) -> None:
+    """Let the server have no memory left, or again as much as there is."""
+    ask(server, "CONFIG", "SET", "maxmemory", int(full))
+
+
+def unsaved(server: Server, *, full: bool) -> None:
+    """Let the server fail to write its snapshot, for a folder stands in the way, or succeed again."""
+    ask(server, "CONFIG", "SET", "save", "3600 100000")
+    obstacle = server.folder / "dump.rdb"
+    if full:
+        obstacle.mkdir()
+        (obstacle / "x").touch()
+    else:
+        (obstacle / "x").unlink()
+        obstacle.rmdir()
+    wanted_status = b"err" if full else b"ok"
+    end = time.monotonic() + DEADLINE
+    while b"rdb_last_bgsave_status:" + wanted_status not in ask(server, "INFO", "persistence"):
+        assert time.monotonic() < end
+        with contextlib.suppress(redis.ResponseError):  # one is under way
+            ask(server, "BGSAVE")
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize(("word", "fill"), [("used memory", out_of_memory), ("MISCONF", unsaved)])
+async def test_a_full_server_says_so_and_no_task_runs_twice_for_it(
+    server: Server, word: str, fill: Callable[..., None]
+) -> None:
+    """FAULTS 64 and 66: `add` raises BrokerFull at once, the worker is not ready and keeps what ended until it can
+    settle it.
+    """
+    held = Held()
+    async with shadow(server) as shadows, working(shadows, reconnection_delay=SOON) as worker:
+        running = await shadows.add(held.body)()
+        await heard(held.begun)
+        await asyncio.to_thread(fill, server, full=True)
+        began = time.monotonic()
+        with pytest.raises(BrokerFull, match=word):
+            await shadows.add(note)("refused")
+        assert time.monotonic() - began < LATE.total_seconds() / 3
+        held.go.set()
+        await comes_true(lambda: not worker.health().ready)
+        await asyncio.to_thread(fill, server, full=False)
+        assert await running.get_result(timeout=LATE) == "done"
+        assert await (await shadows.add(note)("after")).get_result(timeout=LATE) == "after"
+        await comes_true(lambda: worker.health().ready)
+    assert ran == ["held", "after"]
+
+
+class Rotating(CredentialProvider):
+    """Tells the password of the day."""
+
+    def __init__(self, password: str) -> None:
+        self.password = password
+
+    def get_credentials(self) -> tuple[str]:
+        return (self.password,)
+
+
+def rotate(server: Server, *passwords: str) -> None:
+    """Let the server take another password, and break the connections that were opened with the old one."""
+    old, new = passwords
+    with redis.Redis(port=server.port, password=old, protocol=2) as line:
+        line.execute_command("CONFIG", "SET", "requirepass", new)
+        line.execute_command("CLIENT", "KILL", "TYPE", "normal")
+
+
+async def test_a_password_is_rotated_while_all_goes_on(
+    own_server: Callable[..., Server], caplog: pytest.LogCaptureFixture
+) -> None:
+    """FAULT 68: the provider is asked again for each connection, for that of the renewals as well, and nobody minds if
+    it knows the new password before the server does.
+    """
+    server, held, new = a_server(own_server, "--requirepass", "old"), Held(), "new"
+    provider = Rotating("old")
+    options = {"redelivery_timeout": timedelta(seconds=2), "reconnection_delay": SOON}
+    async with shadow(server, credential_provider=provider) as shadows, working(shadows, **options):
+        running = await shadows.add(held.body)()
+        await heard(held.begun)
+        provider.password = new
+        await asyncio.to_thread(rotate, server, "old", "old")
+        adding = asyncio.create_task(_added(shadows))
+        await asyncio.sleep(1)  # the lease is renewed each half second
+        await asyncio.to_thread(rotate, server, "old", new)
+        assert await (await adding).get_result(timeout=LATE) == "late"
+        await asyncio.sleep(2)
+        held.go.set()
+        assert await running.get_result(timeout=LATE) == "done"
+    assert ran == ["held", "late"]
+    assert "credentials any more, or not yet" in caplog.text
+
+
+async def test_a_password_that_is_not_good_any_more_is_said_at_once(own_server: Callable[..., Server]) -> None:
+    """FAULT 68: nobody tries on and on with a wrong one, which locks people out elsewhere."""
+    server = a_server(own_server, "--requirepass", "old")
+    url = server.url.replace("//", "//:old@")
+    async with Shadow("shop", url, add_deadline=LATE) as shadows:
+        worker = Worker(shadows)
+
+        async def work() -> None:
+            async with worker:
+                await worker.run_forever()
+
+        run = asyncio.create_task(work())
+        assert await (await shadows.add(note)("before")).get_result(timeout=LATE) == "before"
+        await asyncio.to_thread(rotate, server, "old", "new")
+        began = time.monotonic()
+        for refused in (shadows.add(note)("after"), run):
+            with pytest.raises(NotAllowed, match="refuses us"):
+                await refused
+        assert time.monotonic() - began < LATE.total_seconds() / 3
+
+
+@pytest.fixture
+async def crowd(server: Server) -> AsyncIterator[list[redis.Redis]]:
+    """Give the connections of others, as many as the server takes."""
+    lines: list[redis.Redis] = []
+    yield lines
+    for line in lines:
+        line.close()
+
+
+async def test_a_server_with_too_many_clients_is_waited_for(server: Server, crowd: list[redis.Redis]) -> None:
+    """FAULT 69: when others have left, all goes on."""
+    ask(server, "CONFIG", "SET", "maxclients", 20)
+    with contextlib.suppress(redis.ConnectionError):
+        while len(crowd) < 100:
+            crowd.append(redis.Redis(port=server.port, single_connection_client=True))
+    assert len(crowd) < 100
+    async with shadow(server, add_deadline=SOON) as hasty:
+        with pytest.raises(BrokerUnavailable):  # it hangs up so soon that its reason does not always arrive
+            await hasty.add(note)("refused")
+    async with shadow(server) as shadows, working(shadows, reconnection_delay=SOON):
+        adding = asyncio.create_task(_added(shadows))
+        await asyncio.sleep(SOON.total_seconds())
+        for line in crowd:
+            line.close()
+        assert await (await adding).get_result(timeout=LATE) == "late"
+
+
+async def _added(shadows: Shadow) -> Any:
+    return await shadows.add(note)("late")
+
+
+async def test_a_worker_has_four_connections_at_most(server: Server) -> None:
+    """FAULT 69, SEMANTICS, three connections: a client has one and, while it waits, one more."""
+    held = Held()
+    lease = timedelta(seconds=1)
+    async with shadow(server) as shadows, working(shadows, redelivery_timeout=lease, concurrency=50):
+        running = await shadows.add(held.body)()
+        await heard(held.begun)
+        waiting = asyncio.create_task(running.get_result(timeout=LATE))
+        placed = [await shadows.add(note)(f"{number}") for number in range(50)]
+        await comes_true(lambda: len(ran) == 51)
+        await shadows.add(note, when=HOUR)("later")
+        await asyncio.sleep(lease.total_seconds())
+        lines = ask(server, "CLIENT", "LIST", "TYPE", "normal").splitlines()
+        listening = ask(server, "CLIENT", "LIST", "TYPE", "pubsub").splitlines()
+        assert len(placed) == 50
+        assert len(lines) - 1 <= 3 + 1  # one is that which asks
+        assert len(listening) <= 1
+        held.go.set()
+        assert await waiting == "done"
