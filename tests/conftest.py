@@ -2,12 +2,18 @@
 
 import os
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
 from tests import clients
 from tests import servers as house
 from tests.servers import Server, Servers
+
+EVERYWHERE = ("tests/contract/", "tests/front/")
+"""The suites that are the same for every backend and every client."""
+BESIDE = "tests/front/test_seed_strikes.py"
+"""Reads what lies beside a checkout, or does not."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -45,9 +51,28 @@ def pytest_report_header() -> str:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if os.environ.get("CI") == "true" and (skipped := _skipped(terminalreporter.config)):
+        terminalreporter.section("NOT TESTED: nothing may be skipped here", red=True, bold=True)
+        terminalreporter.line("\n".join(skipped))
     if missing := house.unavailable():
         terminalreporter.section("NOT TESTED: servers are missing", yellow=True, bold=True)
         terminalreporter.line(f"{', '.join(missing)} - `python3 dev.py servers` fetches them or says why it cannot")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Where nothing may be missing, each cell of the matrix passes as many tests as it has collected."""
+    if os.environ.get("CI") == "true" and _skipped(session.config) and session.exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def _skipped(config: pytest.Config) -> list[str]:
+    """Return what was skipped of the suites that every backend and every client has to pass."""
+    terminal: Any = config.pluginmanager.get_plugin("terminalreporter")
+    reports = [] if terminal is None else terminal.stats.get("skipped", [])
+    return [
+        each.nodeid for each in reports if each.nodeid.startswith(EVERYWHERE) and not each.nodeid.startswith(BESIDE)
+    ]
 
 
 @pytest.fixture(scope="session")
