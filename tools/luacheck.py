@@ -1,4 +1,4 @@
-"""Lint the Lua scripts as the server sees them.  Run it: python -m tools.luacheck.
+"""Lint the Lua scripts as whole texts.  Run it: python -m tools.luacheck.
 
 A script is a shared beginning and one verb. Linting the files one by one would call every shared name
 undefined in the verbs and unused in the beginning, so each whole script is linted. In the beginning that all
@@ -36,14 +36,17 @@ class Finding(NamedTuple):
 
 def main() -> int:
     """Print what luacheck finds; fail if it finds anything."""
-    from shadows.adapters.redis.scripts import sources  # noqa: PLC0415 - nobody else needs the package
+    from shadows.adapters.redis.scripts import sources, written  # noqa: PLC0415 - nobody else needs the package
 
     luacheck = servers.tool("luacheck")
     if luacheck is None:
         print("luacheck skipped: it is not on PATH and could not be fetched", file=sys.stderr)
         return 1 if os.environ.get("CI") == "true" else 0
-    scripts = sources()
+    scripts = written()
     findings = list(relevant(_run(luacheck, scripts), scripts))
+    linked = {f"{verb} as linked": source for verb, source in sources().items()}
+    findings += [finding for finding in _run(luacheck, linked) if not finding.about_use]
+    scripts |= linked
     for finding in findings:
         print(f"{finding.script}.lua, line {finding.line} of the whole: {finding.message} ({finding.code})")
         print("    " + scripts[finding.script].splitlines()[finding.line - 1].strip())

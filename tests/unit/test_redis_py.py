@@ -12,7 +12,7 @@ from redis.credentials import CredentialProvider
 
 from shadows.adapters.redis import redis_py
 from shadows.adapters.redis.driver import NoScript
-from shadows.adapters.redis.places import Address, address, address_of_pool
+from shadows.adapters.redis.places import TIMEOUT, Address, address, address_of_pool
 from shadows.adapters.redis.redis_py import RedisPyDriver
 from shadows.errors import BrokerError, BrokerUnavailable, ConfigurationError, NotAllowed, UnsupportedServer
 from tests.front.acts import comes_true, heard
@@ -184,9 +184,10 @@ async def test_what_nobody_asked_for_is_not_taken_for_the_next_answer(peer: Peer
     """FAULT 60: the connection on which it came is left."""
     made = driver(peer)
     await made.ask(("PING",))
-    reader = made._commands._connection._reader
+    line = made._commands._line
+    assert line is not None
     peer.say(b"+NOISE\r\n")
-    await comes_true(lambda: bool(reader._buffer))
+    await comes_true(lambda: not line.is_open())
     assert await made.ask(("PING",)) == [b"PONG"]
     await made.close()
     assert peer.connections == 2
@@ -224,6 +225,27 @@ async def test_an_idle_connection_that_was_closed_is_opened_anew(peer: Peer) -> 
     assert await made.ask(("PING",)) == [b"PONG"]
     await made.close()
     assert peer.connections == 2
+
+
+async def test_each_request_has_its_own_time(peer: Peer) -> None:
+    """FAULT 58: the clock of one that was answered long ago ends none that came after it."""
+    made = driver(peer)
+    await made.wait(("PING",), patience=0)
+    await made.wait(("PING",), patience=0.1 - TIMEOUT)
+    line = made._waits._line
+    assert line is not None
+    peer.answer = lambda _: b""
+    longer = asyncio.create_task(made.wait(("PING",), patience=0))
+    begun = line._timer
+    await comes_true(lambda: line._timer is not begun)
+    peer.say(b"+late\r\n")
+    assert await longer == [b"late"]
+    peer.answer = server
+    await made.wait(("PING",), patience=0.1 - TIMEOUT)
+    await comes_true(lambda: line._timer is None)
+    assert await made.wait(("PING",), patience=0) == [b"PONG"]
+    await made.close()
+    assert peer.connections == 1
 
 
 async def test_wrong_credentials_are_told_as_such(peer: Peer) -> None:

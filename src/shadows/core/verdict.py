@@ -64,6 +64,12 @@ class Verdict:
     strikes: str = ""
     """of a hold: the position in the strike log that it was judged with"""
 
+    @property
+    def is_bare(self) -> bool:
+        """Whether it tells nothing but that the run has completed."""
+        kept = self.body or self.reason or self.last
+        return self.state is ExecutionState.COMPLETED and self.follow is None and not kept
+
 
 def completed(
     task: str, result: bytes = b"", *, reason: str = "", follow: Occurrence | None = None, last: bool = False

@@ -314,10 +314,11 @@ class RedisBroker:
     def _done(self, holder: Holder, done: Sequence[tuple[Lease, Verdict]]) -> tuple[Value, ...]:
         arguments: list[Value] = [holder.id, self.terms.unknown_task_ttl]
         for lease, verdict in done:
+            arguments += (encode(lease.key), lease.token, lease.fence)
+            if verdict.is_bare:
+                arguments += ("done", verdict.task)
+                continue
             arguments += (
-                encode(lease.key),
-                lease.token,
-                lease.fence,
                 verdict.kind.value,
                 verdict.state.value,
                 verdict.reason,

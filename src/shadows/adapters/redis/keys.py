@@ -20,6 +20,8 @@ def encode(key: str) -> str:
     """Return the key as it stands in key names: ``%`` and control characters are percent-encoded, and so is
     the first character of a first segment that belongs to the system.
     """
+    if key.isalnum() and key not in _RESERVED:  # as most are
+        return key
     if not key.isprintable() or "%" in key:
         key = _ENCODED.sub(lambda match: _percent(match.group()), key)
     if key.partition(":")[0] in _RESERVED or key.startswith("!"):

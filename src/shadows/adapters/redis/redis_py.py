@@ -1,4 +1,4 @@
-"""The driver on redis-py: three raw connections, because a pool costs more than the work itself."""
+"""The driver on redis-py: three connections of our own, because a pool costs more than the work itself."""
 
 from __future__ import annotations
 
@@ -6,26 +6,23 @@ import asyncio
 import math
 import warnings
 from contextlib import asynccontextmanager
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any
 
 import attrs
 import hiredis
-from redis.exceptions import ResponseError
+from redis.exceptions import RedisError, ResponseError
 
 from shadows.adapters.redis.driver import Elsewhere
+from shadows.adapters.redis.line import Line, pack
 from shadows.adapters.redis.places import TIMEOUT, Connection, NotRebuildableError, Place, abandon
-from shadows.adapters.redis.pubsub import Listener, is_open
+from shadows.adapters.redis.pubsub import Listener
 from shadows.adapters.redis.replies import translated
 from shadows.errors import BrokerUnavailable, UnsupportedServer
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Sequence
 
     from shadows.adapters.redis.driver import Command, Subscription
-
-_pack = cast("Callable[[Command], bytes]", hiredis.pack_command)  # pyright: ignore[reportUnknownMemberType]
-"""Written in C: redis-py's own takes a third of a busy worker's time."""
 
 OLDEST = (6, 2)
 
@@ -89,11 +86,12 @@ class RedisPyDriver:
                 since = self.place.moves
                 self._renewals, self._renewals_since = self.place.connect_blocking(), since
             connection = self._renewals
-            packed = [_pack(command) for command in commands]
+            packed = [pack(command) for command in commands]
             sent = True
             connection.send_packed_command(packed, check_health=False)
             answers = [_answer(connection.read_response, self.place.text) for _ in commands]
-            _refuse_more(connection, self.place.text)
+            reader = getattr(connection._parser, "_reader", None)  # noqa: SLF001 - redis-py tells it nowhere else
+            _refuse_more(reader, self.place.text)
         except BaseException as broken:
             if self._renewals is not None:
                 self.place.elsewhere()
@@ -137,20 +135,13 @@ def _answer(read: Callable[[], Any], where: str) -> Any:
         return translated(refused, where) or refused
 
 
-def _refuse_more(connection: Connection, where: str) -> None:
+def _refuse_more(reader: object, where: str) -> None:
     """Take no answers of a connection that gives more of them than it was asked for.
 
     Whatever spoke there, one of those read may be the answer to something else, and so would be all that follow.
     """
-    if _has_more(connection):
-        msg = f"{where} answered more than it was asked"
-        raise BrokerUnavailable(msg)
-
-
-def _has_more(connection: Connection, unread: bytes = b"") -> bool:
-    """Whether there are bytes that answer nothing: as far as they were read from the socket, no look costs a trip."""
-    reader = getattr(connection._parser, "_reader", None)  # noqa: SLF001 - redis-py tells it nowhere else
-    return bool(unread) or (isinstance(reader, hiredis.Reader) and reader.has_data())
+    if isinstance(reader, hiredis.Reader | Line) and reader.has_data():
+        raise BrokerUnavailable(f"{where} answered more than it was asked")
 
 
 def _moved(answers: Sequence[Any]) -> Sequence[int]:
@@ -183,6 +174,8 @@ class _Lane:
 
     place: Place
     _connection: Connection = None
+    _line: Line | None = None
+    """what it has become, once it is known to be of use"""
     _since: int = 0
     """the moves of the place when the connection was opened"""
     _elsewhere: Elsewhere | None = None
@@ -202,14 +195,16 @@ class _Lane:
     async def _trip(self, commands: Sequence[Command], patience: float) -> list[Any]:
         sent = False
         try:
-            async with asyncio.timeout(patience):
-                connection = self._connection if self._is_open() else await self._open()
-                packed = [_pack(command) for command in commands]
-                sent = True
-                await connection.send_packed_command(packed, check_health=False)
-                answers = [await self._read(connection) for _ in commands]
-                _refuse_more(connection, self.place.text)
-                return answers
+            line = self._line
+            if line is None or self._since != self.place.moves or not line.is_open():
+                async with asyncio.timeout(patience):
+                    line = await self._open()
+            sent = True
+            answers = await line.ask(commands, patience)
+            _refuse_more(line, self.place.text)
+            for i, answer in enumerate(answers):
+                if isinstance(answer, RedisError):
+                    answers[i] = self._read(answer)
         except TimeoutError as late:
             self._give_up()
             msg = f"{self.place.text}: no answer within {patience:g} s"
@@ -221,23 +216,15 @@ class _Lane:
             self._give_up()
             _reraise(broken, self.place.text, sent=sent)
             raise
+        return answers
 
-    def _is_open(self) -> bool:
-        """Whether there is a connection to the right server, which neither closed it nor spoke while nobody asked."""
-        connection = self._connection
-        return (
-            connection is not None
-            and self._since == self.place.moves
-            and is_open(connection)
-            and not _has_more(connection, connection._reader._buffer)  # noqa: SLF001 - redis-py looks there itself
-        )
-
-    async def _open(self) -> Connection:
+    async def _open(self) -> Line:
         self._drop()
         since = self.place.moves
         self._connection, self._since = await self.place.connect(), since
         await self._check_version(self._connection)
-        return self._connection
+        self._line = Line(self._connection)
+        return self._line
 
     async def _check_version(self, connection: Connection) -> None:
         """Refuse a server that is too old; one that does not tell its version is given the benefit of the
@@ -256,14 +243,14 @@ class _Lane:
                     msg = f"{self.place.text} runs Redis {version}; shadows needs Redis 6.2 or newer, or Valkey"
                     raise UnsupportedServer(msg)
 
-    async def _read(self, connection: Connection) -> Any:
-        try:
-            return await connection.read_response(disable_decoding=True, timeout=math.inf)
-        except ResponseError as refused:
-            answer = translated(refused, self.place.text) or refused
-            if isinstance(answer, Elsewhere):
-                self._elsewhere = answer
-            return answer
+    def _read(self, refused: RedisError) -> Exception:
+        """Return a refusal in our words; raise what says that there will be no more answers."""
+        if not isinstance(refused, ResponseError):
+            raise refused
+        answer = translated(refused, self.place.text) or refused
+        if isinstance(answer, Elsewhere):
+            self._elsewhere = answer
+        return answer
 
     def _leave(self) -> bool:
         """Take no more of a server that said that it is not the right one; return whether it did."""
@@ -280,10 +267,17 @@ class _Lane:
         self._drop()
 
     def _drop(self) -> None:
-        connection, self._connection, self._elsewhere = self._connection, None, None
-        abandon(connection)
+        line, connection = self._line, self._connection
+        self._line = self._connection = self._elsewhere = None
+        if line is None:
+            abandon(connection)
+        else:
+            line.drop()
 
     async def close(self) -> None:
-        connection, self._connection = self._connection, None
-        if connection is not None:
+        line, connection = self._line, self._connection
+        self._line = self._connection = None
+        if line is not None:
+            await line.close()
+        elif connection is not None:
             await connection.disconnect()

@@ -5,6 +5,8 @@ from __future__ import annotations
 from functools import cache
 from importlib.resources import files
 
+from shadows.adapters.redis.scripts.linking import linked
+
 _GATES = ("_look", "_gates")
 """What every script needs that ends an attempt or moves a call."""
 _STRIKES = ("_strikes", "_news")
@@ -38,13 +40,24 @@ def _text(part: str) -> str:
     return (files(__package__) / f"{part}.lua").read_text("utf-8")
 
 
+def _parts(clock: str | None) -> dict[str, tuple[str, list[str]]]:
+    """Return the beginning of each script, and its other parts, by its verb."""
+    beginning = (clock if clock is not None else _text("_clock")) + _text("_prelude")
+    return {verb: (beginning, [_text(part) for part in parts]) for verb, parts in _VERBS.items()}
+
+
+def _ending(verb: str) -> str:
+    return f"return {verb}({FIRST})\n"
+
+
 @cache
 def sources(clock: str | None = None) -> dict[str, str]:
     """Return each script's whole text by its verb; ``clock`` is Lua that defines ``clock()`` in place of
     the server's time.
     """
-    opening = (clock if clock is not None else _text("_clock")) + _text("_prelude")
-    return {
-        verb: "".join([opening, *(_text(part) for part in parts), f"return {verb}({FIRST})\n"])
-        for verb, parts in _VERBS.items()
-    }
+    return {verb: linked(*parts, verb, _ending(verb)) for verb, parts in _parts(clock).items()}
+
+
+def written() -> dict[str, str]:
+    """Return the same as it is written, with what a script does not need, for those who look for mistakes."""
+    return {verb: "".join([beginning, *parts, _ending(verb)]) for verb, (beginning, parts) in _parts(None).items()}

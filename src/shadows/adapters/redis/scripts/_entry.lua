@@ -35,9 +35,9 @@ local function schedule_one(repeated, key, on_live, due, run, payload)
     wipe(key, record)
   end
   if run == '' then
-    place(key, record, resolve(due), 1, payload)
+    place(key, record, resolve(due), '1', payload)
   else
-    place(key, record, resolve(due), 1, payload, 'run', run)
+    place(key, record, resolve(due), '1', payload, 'run', run)
   end
   return 'scheduled', run
 end

@@ -4,7 +4,7 @@
 -- Lua does not roll back: whatever may fail is tried before the first write.  A verb answers with a list; a bare string names a key of
 -- ours that holds something else, and then nothing was written.
 local stream, base = KEYS[1], ARGV[1]
-local TTL, DEAD_TTL, DEAD_MAX = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
+local TTL, DEAD_TTL, DEAD_MAX = ARGV[2], ARGV[3], ARGV[4]  -- as text, which is what commands take
 local queue, bell, dead_letters, strangers = base .. 'queue', base .. '!bell', base .. '!dead', base .. '!unknown'
 local fences, requests, workers = base .. '!fence', base .. '!requests', base .. 'workers'
 local runs, results, successors, reports = base .. 'runs:', base .. 'results:', base .. '!next:', base .. '!progress:'
@@ -15,6 +15,13 @@ local LIVE = { scheduled = true, queued = true, running = true, parked = true }
 local call, try = redis.call, redis.pcall
 
 local function now() return math.floor(clock()) end
+
+-- The same as text: for the server to write a number costs as much as for it to look one up.
+local stamped
+local function stamp()
+  stamped = stamped or string.format('%d', now())
+  return stamped
+end
 
 -- Whether a command met a key of another type, or no group.  Any other error (no memory, read only, not allowed) is the whole script's.
 local function failed(answer)
@@ -33,17 +40,22 @@ local function tried(...)
   return answer
 end
 
--- Say which of the keys that every verb needs holds something else, if one does.
+-- Say which of the keys that every verb needs holds something else, if one does.  In one script they are looked at once.
+local ours, counts = false, false
 local function overwritten()
+  if ours then return end
   if failed(try('XLEN', stream)) then return stream end
   if failed(try('ZCARD', queue)) then return queue end
+  ours = true
 end
 
 local last_fence
 local function no_fences()
+  if counts then return end
   local last = try('GET', fences)
   if failed(last) or (last and not tonumber(last)) then return fences end
   last_fence = tonumber(last or 0)
+  counts = true
 end
 
 -- Take so many new fences, and return the number before the first; no_fences has found that there are some.
@@ -101,7 +113,7 @@ end
 local placed, soonest = 0, nil
 
 local function enqueue(key, record, attempt, when, payload, ...)
-  local id = call('XADD', stream, '*', 'version', 1, 'key', key, 'attempt', attempt, 'when', when, 'payload', payload)
+  local id = call('XADD', stream, '*', 'version', '1', 'key', key, 'attempt', attempt, 'when', when, 'payload', payload)
   call('HSET', record, 'state', 'queued', 'id', id, ...)
   placed = placed + 1
 end
@@ -229,7 +241,7 @@ local function succeed(key, record)
   call('DEL', successors .. key)
   if failed(found) or not found[3] then return end
   local more = found[2] ~= '' and { 'run', found[2] } or {}
-  place(key, record, tonumber(found[1]), 1, found[3], unpack(more))
+  place(key, record, tonumber(found[1]), '1', found[3], unpack(more))
 end
 
 -- Where the record of an ended run lies when its key has gone on to the next occurrence; a run's id holds no colon.
@@ -248,8 +260,8 @@ local function close(key, record, seen, state, ttl, result, marks)
   if seen.successor then
     remember(seen.run, key)
     succeed(key, record)
-  elseif ttl > 0 then
-    call('HSET', record, 'state', state, 'ended', now(), unpack(marks))
+  elseif ttl ~= '0' then
+    call('HSET', record, 'state', state, 'ended', stamp(), unpack(marks))
     call('PEXPIRE', record, ttl)
     if seen.reported then call('PEXPIRE', reports .. key, ttl) end
     if result ~= '' then call('SET', results .. key, result, 'PX', ttl) end
@@ -303,6 +315,7 @@ end
 -- Whether a user's key can have been encoded like this.
 local function is_key(name)
   if name == '' or #name > 1536 then return false end
+  if string.find(name, '^%w+$') then return true end  -- as nearly all are
   if not string.find(name, '[%%\128-\255]') then return true end
   local plain = string.gsub(name, '%%(%x%x)', function(digits) return string.char(tonumber(digits, 16)) end)
   return is_text(plain) and is_text(name)

@@ -22,7 +22,7 @@ local function promote()
     local payload = not failed(found) and fetch(key, found[1])
     gone[#gone + 1] = key
     if payload then
-      enqueue(key, record, found[2] or 1, when, payload)
+      enqueue(key, record, found[2] or '1', when, payload)
       call('DEL', base .. key)
       call('HDEL', record, 'payload')
       announce(key, 'queued', found[3])
@@ -212,7 +212,8 @@ local function claim(first)
   local out, n = {}, HEADER
   for _, lease in ipairs(leases) do
     fence = fence + 1
-    call('HSET', runs .. lease.key, 'state', 'running', 'fence', fence, 'worker', holder, 'started', now(), 'id', lease.id)
+    local written = string.format('%d', fence)
+    call('HSET', runs .. lease.key, 'state', 'running', 'fence', written, 'worker', holder, 'started', stamp(), 'id', lease.id)
     announce(lease.key, 'running', lease.watched, fence)
     out[n + 1], out[n + 2], out[n + 3], out[n + 4] = lease.key, lease.id, fence, lease.attempt
     out[n + 5], out[n + 6], out[n + 7], out[n + 8] = lease.due, lease.deliveries, lease.gate, lease.payload

@@ -26,7 +26,7 @@ end
 local function change(key, record, state, due, definition, payload, watched)
   displace(key, record, state)
   call('HDEL', record, 'id', 'payload', 'unknown', 'lost')
-  place(key, record, resolve(due), 1, payload, 'definition', definition)
+  place(key, record, resolve(due), '1', payload, 'definition', definition)
   if watched then announce(key, call('HGET', record, 'state'), watched) end
 end
 
@@ -56,7 +56,7 @@ local function seed_one(restart, key, due, definition, payload)
   if state then remember(owner, key) end
   if state and not LIVE[state] then retire(key, record, owner) end
   wipe(key, record)
-  place(key, record, resolve(due), 1, payload, 'run', '#' .. new_fences(1) + 1, 'definition', definition)
+  place(key, record, resolve(due), '1', payload, 'run', '#' .. new_fences(1) + 1, 'definition', definition)
   return 'seeded'
 end
 

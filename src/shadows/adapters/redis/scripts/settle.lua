@@ -2,10 +2,11 @@
 --   follow for each lease.  follow is '' for nothing, '-' if the run is the last by its own decision, else 'due definition payload' of
 --   the next occurrence.
 --   Of a hold, reason is the strike, task the position that it was judged with, and due when the call was due.
+--   A first attempt that ended well, with nothing to keep of it, is only: key, id, fence, done, task.
 -- Returns a word (settled, cancelled, buried, superseded, broken) for each.
 -- Guarantee: each lease counts once, and what follows from it (record, result, next attempt or occurrence, successor,
 --   message) is one step.
-local SETTLED = 12
+local SETTLED, DONE = 12, 5
 
 -- A failed run keeps its payload as long as its record, so that it can be replayed.
 local function keep_payload(key, record, id, ttl)
@@ -25,19 +26,19 @@ local function perpetuate(key, record, seen, id, state, body, marks, follow)
   local due, definition, payload = string.match(follow, '^(%S*) (%S*) (.*)$')
   remember(seen.run, key)
   if seen.gate then let_go(key) end
-  if TTL > 0 then
+  if TTL ~= '0' then
     local gone = past_of(seen.run, key)
     if failed(try('RENAME', record, gone)) then call('DEL', gone) end
     if body ~= '' then marks[#marks + 1], marks[#marks + 2] = 'result', body end
     local entry = state == 'failed' and call('XRANGE', stream, id, id)[1]
     if entry and entry[2][10] then marks[#marks + 1], marks[#marks + 2] = 'payload', entry[2][10] end
-    call('HSET', gone, 'state', state, 'ended', now(), unpack(marks))
+    call('HSET', gone, 'state', state, 'ended', stamp(), unpack(marks))
     call('PEXPIRE', gone, TTL)
   end
   wipe(key, record)
   local fields = { 'run', '#' .. seen.fence }
   if definition ~= '' then fields[3], fields[4] = 'definition', definition end
-  place(key, record, resolve(due), 1, payload, unpack(fields))
+  place(key, record, resolve(due), '1', payload, unpack(fields))
   announce(key, state, seen.watched, seen.fence)
   return 'settled'
 end
@@ -50,7 +51,7 @@ local function end_run(key, record, seen, id, state, reason, task, attempt, body
     return perpetuate(key, record, seen, id, state, body, marks, follow)
   end
   if follow == '-' or (state == 'cancelled' and reason == 'cancelled') then seen.cancel = 1 end
-  if state == 'failed' and TTL > 0 and not seen.successor then keep_payload(key, record, id, TTL) end
+  if state == 'failed' and TTL ~= '0' and not seen.successor then keep_payload(key, record, id, TTL) end
   close(key, record, seen, state, TTL, body, marks)
   return 'settled'
 end
@@ -126,17 +127,31 @@ local function settle_one(holder, patience, key, id, fence, kind, state, reason,
   return 'settled'
 end
 
-local function settle(first, last)
-  local wrong = overwritten()
-  if wrong then return wrong end
-  local holder, patience, words = ARGV[first], tonumber(ARGV[first + 1]), {}
-  for i = first + 2, last or #ARGV, SETTLED do
-    if ARGV[i + 3] == 'hold' and no_strikes() then return strike_log end
-    local may_bury = ARGV[i + 3] == 'bury' or ARGV[i + 3] == 'unknown'
-    if may_bury and failed(try('XLEN', dead_letters)) then return dead_letters end
+-- Say which of the keys that these verdicts need holds something else, if one does.
+local function unfit(first, last)
+  local i = first
+  while i <= last do
+    local kind = ARGV[i + 3]
+    if kind == 'hold' and no_strikes() then return strike_log end
+    if (kind == 'bury' or kind == 'unknown') and failed(try('XLEN', dead_letters)) then return dead_letters end
+    i = i + (kind == 'done' and DONE or SETTLED)
   end
-  for i = first + 2, last or #ARGV, SETTLED do
-    words[#words + 1] = settle_one(holder, patience, unpack(ARGV, i, i + SETTLED - 1))
+end
+
+local function settle(first, last)
+  last = last or #ARGV
+  local holder, patience, words, i = ARGV[first], tonumber(ARGV[first + 1]), {}, first + 2
+  local wrong = overwritten() or unfit(i, last)
+  if wrong then return wrong end
+  while i <= last do
+    if ARGV[i + 3] == 'done' then
+      local key, id, fence, _, task = unpack(ARGV, i, i + DONE - 1)
+      words[#words + 1] = settle_one(holder, patience, key, id, fence, 'end', 'completed', '', task, '', '1', '1', '', '')
+      i = i + DONE
+    else
+      words[#words + 1] = settle_one(holder, patience, unpack(ARGV, i, i + SETTLED - 1))
+      i = i + SETTLED
+    end
   end
   finish()
   return words
