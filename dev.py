@@ -8,6 +8,7 @@
     python3 dev.py fix                    let ruff repair and format what it can
     python3 dev.py servers                fetch the servers for the tests, once
     python3 dev.py bench [args]           run the benchmark
+    python3 dev.py mutants [names]        plant known bugs, one at a time, and see that the tests catch them
     python3 dev.py sync                   only make .venv, with every tool in it
 
 The first run finds a Python 3.12 or newer, makes .venv and installs what uv.lock names.  Later runs do that
@@ -34,7 +35,8 @@ import time
 
 OLDEST = (3, 12)
 HERE = os.path.dirname(os.path.abspath(__file__))
-GROUPS = {"demo": [], "bench": [], "servers": [], "test": ["test"]}  # any other command: everything
+# What a command needs; any other one needs everything.
+GROUPS = {"demo": [], "bench": [], "servers": [], "test": ["test"], "mutants": ["test"]}
 EVERYTHING = ["dev"]
 REMEDY = "Install one, or set SHADOWS_PYTHON=/path/to/python"
 PROBE = "import ensurepip, sys, venv; print(*sys.version_info[:3])"
@@ -59,6 +61,7 @@ def main(arguments):
         "fix": fix,
         "servers": servers,
         "bench": bench,
+        "mutants": mutants,
         "sync": sync_only,
     }
     if command not in actions:
@@ -104,6 +107,14 @@ def bench(python, rest):
     if not os.path.exists(os.path.join("benchmarks", "__main__.py")):
         stop("there is no benchmark here yet: benchmarks/__main__.py does not exist")
     return run(python, "-m", "benchmarks", *rest)
+
+
+def mutants(python, rest):
+    fetched = fetch_servers(python)
+    if fetched and os.environ.get("CI") == "true":
+        return fetched
+    run(python, "-m", "compileall", "-q", "src", "tests", "tools")
+    return run(python, "-m", "tools.mutants", *rest)
 
 
 def lint(python, rest):

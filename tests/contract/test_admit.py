@@ -254,6 +254,19 @@ async def test_a_waiting_call_can_be_replaced(harness: Harness, word: str) -> No
     assert (woken.key, woken.payload, woken.admitted) == ("b", b"new", True)
 
 
+async def test_a_replaced_call_stands_in_no_line_any_more(harness: Harness) -> None:
+    """INV 3: it waits for its new time and for nothing else; who stood behind it passes in its place."""
+    broker = harness.broker
+    who, lease = await held(broker, "a", ONE)
+    for key in "bc":
+        await at_gates(broker, key, ONE)
+    await place(broker, instead("b", b"new", after=60))
+    counts = (await broker.survey(0)).counts
+    assert (counts.scheduled, counts.parked) == (1, 1)
+    await settle(broker, who, lease, done())
+    assert (await take_one(broker, who)).key == "c"
+
+
 async def test_clear_ends_what_is_parked_and_what_waits_for_its_moment(harness: Harness) -> None:
     """INV 6: and the slots and moments are free again."""
     broker = harness.broker

@@ -226,6 +226,18 @@ async def test_a_bounded_sweep_reaches_every_expired_lease(harness: Harness) -> 
     assert sorted(seen) == sorted(f"k{number}" for number in range(100, 250))
 
 
+async def test_a_sweep_looks_at_a_bounded_number_of_leases(harness: Harness) -> None:
+    """INV 13, INV 43: however many there are; the next one goes on where it ended."""
+    broker, who = harness.broker, worker()
+    await place(broker, *(call(f"k{number}") for number in range(250)))
+    for _ in range(2):
+        await take(broker, worker(), 200)
+    cursors = [(await claim(broker, who, sweep="-")).sweep]
+    while cursors[-1] != "-":
+        cursors.append((await claim(broker, who, sweep=cursors[-1])).sweep)
+    assert len(set(cursors)) == len(cursors) == 3
+
+
 async def test_expired_leases_go_before_ready_calls_within_the_limit(harness: Harness) -> None:
     """What was lost has waited longer than what is new."""
     broker = harness.broker

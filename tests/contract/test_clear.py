@@ -1,9 +1,11 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import attrs
 import pytest
 
+from shadows.adapters.redis.driver import NoScript
 from shadows.ports.backend import Terms
 from tests.contract.acts import (
     call,
@@ -11,6 +13,7 @@ from tests.contract.acts import (
     dead,
     done,
     instead,
+    keys,
     look,
     place,
     run,
@@ -23,7 +26,11 @@ from tests.contract.acts import (
 )
 
 if TYPE_CHECKING:
-    from tests.contract.harness import Harness
+    from collections.abc import Callable, Coroutine
+
+    from shadows.adapters.redis.backend import RedisBackend
+    from shadows.adapters.redis.driver import Command, Driver
+    from tests.contract.harness import Harness, ServerHarness
 
 
 async def test_clear_ends_what_waits_and_says_how_many(harness: Harness) -> None:
@@ -121,3 +128,30 @@ async def test_clear_ends_the_calls_of_one_shadow_alone(harness: Harness) -> Non
     await place(other, call("a"), call("b", after=5))
     assert await harness.broker.clear() == 1
     assert [await state(other, key) for key in "ab"] == ["queued", "scheduled"]
+
+
+@attrs.define
+class Adding:
+    """A driver that places one more call between the first two steps in which the ready calls are cleared."""
+
+    driver: Driver
+    place: Callable[[], Coroutine[Any, Any, Any]] | None
+
+    async def ask(self, *commands: Command) -> list[Any]:
+        """Ask, and then place it."""
+        answers = await self.driver.ask(*commands)
+        place, ready = self.place, any("ready" in command for command in commands)
+        if place is not None and ready and not any(isinstance(answer, NoScript) for answer in answers):
+            self.place = None
+            await place()
+        return answers
+
+
+async def test_what_is_added_while_a_clear_is_under_way_stays(real: ServerHarness) -> None:
+    """SEMANTICS: it goes in bounded steps over what existed when it began."""
+    backend: RedisBackend = real.backend  # type: ignore[assignment]
+    other = (await real.open()).broker
+    await place(other, *(call(f"k{number}") for number in range(250)))
+    backend.broker.scripts.driver = Adding(backend.driver, lambda: place(other, call("late")))  # type: ignore[assignment]
+    assert await real.broker.clear() == 250
+    assert keys(await take(other, worker())) == ["late"]

@@ -79,6 +79,18 @@ async def test_a_dead_run_is_kept_as_long_as_its_letter(real: ServerHarness, ttl
     assert lifetime(real, "!dead") == -1
 
 
+async def test_dead_letters_fade(real: ServerHarness) -> None:
+    """SEMANTICS, dead letter: after seven days the next one takes the old ones along, but for a few."""
+    broker, who = real.broker, worker()
+    await place(broker, *(call(f"k{number}") for number in range(200)))
+    await broker.settle(who, [(lease, dead(lease)) for lease in await take(broker, who, 200)])
+    await real.pass_time(8 * DAY / 1000)
+    await place(broker, call("new"))
+    lease = await take_one(broker, who)
+    await settle(broker, who, lease, dead(lease))
+    assert real.ask("XLEN", real.key("!dead")) <= 100
+
+
 async def test_nothing_is_left_where_nothing_is_kept(real: ServerHarness) -> None:
     """INV 41, INV 42: after any way to end, only the fixed few keys and what fades within a minute are there."""
     broker, who = (await real.open(Terms(execution_ttl=0))).broker, worker()

@@ -127,6 +127,15 @@ async def test_every_sleeper_wakes_when_there_is_work_for_all(harness: Harness) 
     assert sorted(key for answer in answers for key in keys(answer.leases)) == ["a", "b", "c"]
 
 
+async def test_who_takes_a_part_of_what_is_ready_leaves_the_rings_for_the_rest(harness: Harness) -> None:
+    """SEMANTICS, wake-ups: only a claim that leaves nothing ready silences the bell."""
+    await place(harness.broker, call("a"), call("b"))
+    assert keys(await take(harness.broker, worker(), 1)) == ["a"]
+    other = (await harness.open()).broker
+    answer = await asyncio.wait_for(other.claim(Order(worker(), 1), patience=30), 5)
+    assert keys(answer.leases) == ["b"]
+
+
 async def test_a_retry_for_now_wakes_a_sleeper(harness: Harness) -> None:
     """What settle places is heard like any other placement."""
     broker, who = harness.broker, worker()

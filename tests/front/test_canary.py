@@ -197,6 +197,17 @@ async def test_no_forged_strike_is_decoded(sealed: Shadow, place: Place, caplog:
     await sealed.clear()
 
 
+async def test_nobody_makes_a_strike_hold_what_it_was_to_drop(sealed: Shadow, place: Place) -> None:
+    """FAULT 48: what a strike does to those that wait is sealed with it."""
+    await sealed.strike(refund)
+    log = sealed.backend().strike_log
+    (genuine,) = cast("Any", await log.since()).instructions
+    await log.append(attrs.evolve(genuine, hold=True))
+    async with place.shadow(secret=SECRET) as reader:
+        assert await reader.strikes() == []
+    await log.append(Instruction(genuine.name))
+
+
 async def test_until_the_change_over_has_ended_what_is_unsigned_runs(place: Place) -> None:
     """``accept_unsigned_until`` is for what waits from before; from then on it is refused."""
     sung.clear()

@@ -230,6 +230,27 @@ async def test_a_body_that_sleeps_for_a_day_keeps_its_lease(shadows: Shadow, clo
     assert clock.now() == START + DAY
 
 
+async def test_a_worker_that_drains_keeps_the_leases_of_what_it_runs(
+    shadows: Shadow, clock: VirtualClock, log: Log
+) -> None:
+    """INV 12: a drain may take longer than a lease; nobody else starts what is still running."""
+
+    async def body() -> str:
+        log("began")
+        await asyncio.sleep(3600)
+        return "done"
+
+    execution = await shadows.add(body)()
+    async with Worker(shadows) as draining:
+        run = asyncio.create_task(draining.run_forever())
+        await clock.advance(minutes=1)
+        draining.stop(within=2 * HOUR)
+        async with working(shadows):
+            assert await execution.get_result() == "done"
+        await run
+    assert (log.times, clock.now() - START) == ([timedelta(0)], HOUR)
+
+
 async def test_a_dead_worker_s_call_is_redelivered_when_its_lease_is_over(
     shadows: Shadow, clock: VirtualClock, log: Log
 ) -> None:
@@ -390,6 +411,22 @@ async def test_a_worker_that_is_told_to_stop_drains_in_virtual_time(
         await run
     assert log.times == [HOUR + 30 * SECOND]
     assert await state_of(shadows, "k") == "queued"
+
+
+async def test_a_worker_that_stops_waits_for_no_future_work(shadows: Shadow, clock: VirtualClock) -> None:
+    """INV 36: what is scheduled is left to whoever is there when it is due."""
+
+    async def later() -> None: ...
+
+    await shadows.add(later, when=HOUR, key="k")()
+    async with Worker(shadows) as one:
+        run = asyncio.create_task(one.run_forever())
+        await clock.advance(minutes=1)
+        one.stop()
+        async with asyncio.timeout(1):
+            await run
+    assert clock.now() == START + MINUTE
+    assert await state_of(shadows, "k") == "scheduled"
 
 
 async def test_a_running_body_hears_of_its_cancel_at_once(shadows: Shadow, clock: VirtualClock, log: Log) -> None:

@@ -14,9 +14,11 @@ import pytest
 from shadows import ConfigurationError, ExecutionCancelled, Retry, Shadow, Worker
 from shadows.engine import drain
 from tests.clients import on_another_loop
+from tests.contract.acts import sweep, worker
 from tests.front.acts import DEADLINE, HOUR, SOON, comes_true, finish, heard, state_of, working
 
 if TYPE_CHECKING:
+    from shadows.ports.broker import Lease
     from tests.front.places import Place, ServerPlace
 
 
@@ -219,31 +221,40 @@ async def test_being_cancelled_again_and_again_shortens_the_drain(shadows: Shado
 async def test_a_lease_lives_while_the_event_loop_is_blocked(shadows: Shadow) -> None:
     """INV 12: renewal has a thread of its own, so a body that blocks for several leases' length is not run twice."""
     ran: list[str] = []
+    taken: list[Lease] = []
+    began, watched = threading.Event(), threading.Event()
 
     async def block() -> str:
         ran.append("ran")
-        time.sleep(0.8)  # noqa: ASYNC251 - a body that blocks is what this is about
+        began.set()
+        watched.wait(DEADLINE)  # a body that blocks is what this is about
         return "done"
 
-    lease = timedelta(milliseconds=300)
+    def watch() -> None:
+        began.wait(DEADLINE)
+        taken.extend(asyncio.run(_taken_over(shadows.name, on_another_loop(shadows.url))))
+        watched.set()
+
     execution = await shadows.add(block)()
-    other = threading.Thread(
-        target=lambda: asyncio.run(_watch_for_a_while(shadows.name, on_another_loop(shadows.url), lease))
-    )
-    async with working(shadows, redelivery_timeout=lease):
-        other.start()
-        assert await execution.get_result(timeout=DEADLINE) == "done"
+    other = threading.Thread(target=watch)
+    other.start()
+    async with working(shadows, redelivery_timeout=timedelta(seconds=1)):
         await asyncio.to_thread(other.join)
+        assert taken == []
+        assert await execution.get_result(timeout=DEADLINE) == "done"
     assert ran == ["ran"]
 
 
-async def _watch_for_a_while(name: str, url: str, lease: timedelta) -> None:
-    """Be another worker, which would take over what nobody renews; it does not know the task."""
-    async with Shadow(name, url) as shadows, Worker(shadows, redelivery_timeout=lease) as worker:
-        run = asyncio.create_task(worker.run_forever())
-        await asyncio.wait({run}, timeout=1)
-        worker.stop()
-        await run
+async def _taken_over(name: str, url: str) -> list[Lease]:
+    """Be another worker for two seconds, which takes over what nobody renews."""
+    who = worker("other")
+    taken: list[Lease] = []
+    async with Shadow(name, url) as shadows:
+        for _ in range(40):
+            taken += await sweep(shadows.backend().broker, who)
+            await asyncio.sleep(0.05)
+        await shadows.backend().presence.check_out(who)
+    return taken
 
 
 async def test_embedding_leaves_signal_handlers_alone(shadows: Shadow) -> None:

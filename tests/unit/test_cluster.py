@@ -64,7 +64,8 @@ class World:
         """Return the answer to CLUSTER SLOTS: two ranges, the nodes of the second without a host."""
         others = [one.port for number, one in enumerate(self.nodes) if number != self.home]
         first = f"*{2 + len(others)}\r\n:0\r\n:{SLOT - 1}\r\n" + "".join(_node("127.0.0.1", port) for port in others)
-        second = f"*3\r\n:{SLOT}\r\n:16383\r\n{_node('', self.nodes[self.home].port)}"
+        serving = [("", self.nodes[self.home].port), *(("127.0.0.1", port) for port in others)]  # and its replicas
+        second = f"*{2 + len(serving)}\r\n:{SLOT}\r\n:16383\r\n" + "".join(_node(*one) for one in serving)
         return f"*2\r\n{first}{second}".encode()
 
     def _answer_of(self, number: int) -> Callable[[str], bytes | None]:

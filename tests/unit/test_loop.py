@@ -323,6 +323,26 @@ async def test_a_busy_worker_settles_and_claims_in_one_trip() -> None:
     assert house.trouble.count("settle") == 0
 
 
+async def test_what_has_ended_and_is_not_settled_yet_is_not_taken_for_lost() -> None:
+    """INV 17: more bodies end at once than one trip settles, and that trip breaks; none of them is run again."""
+    house, ran, go = House(concurrency=120), list[str](), asyncio.Event()
+
+    async def body() -> None:
+        ran.append("ran")
+        await heard(go)
+
+    for number in range(120):
+        await house.add(body, f"k{number}")
+    async with house.turning():
+        await comes_true(lambda: len(ran) == 120)
+        house.trouble.after("claim", AWAY)  # the wait at the door breaks too
+        house.trouble.before("turn", *[AWAY] * 10)
+        await house.trouble.broker.ring(house.who)
+        go.set()
+        await comes_true(lambda: not (house.loop.running or house.loop._ended or house.loop._in_flight))
+    assert len(ran) == 120
+
+
 async def test_no_trip_takes_more_than_it_may(monkeypatch: pytest.MonkeyPatch) -> None:
     """INV 43: a worker with many slots asks for a bounded number at a time."""
     house = House(concurrency=500)

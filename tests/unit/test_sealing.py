@@ -14,6 +14,7 @@ from shadows.adapters.codecs.signing import Signing, derived
 from shadows.core.envelope import Envelope, unpack
 from shadows.core.settings import SHADOW, effective, shadow_options
 from shadows.core.travel import moment, secrets, secrets_written
+from shadows.engine.outcomes import Outcomes
 from shadows.engine.wire import Wire
 from shadows.errors import ConfigurationError, NotAuthentic, Undecodable
 from shadows.wiring import wire_of
@@ -122,6 +123,20 @@ def test_a_call_is_of_one_shadow_one_task_and_one_key(seal: str) -> None:
         with pytest.raises(NotAuthentic):
             on.verify(moved, key)
     sealing.verify(envelope, "k")
+
+
+@pytest.mark.parametrize("seal", ["sign", "encrypt"])
+def test_an_outcome_is_of_one_key_and_one_lease(seal: str) -> None:
+    """FAULT 48: what an older run of the key returned, or raised, is not the result of this one."""
+    outcomes = Outcomes(wire(secret=OLD, seal=seal), 1000)
+    returned, raised = outcomes.of_result("result", "k", 7), outcomes.of_error(ValueError("no"), "k", 7)
+    assert outcomes.result(returned, "k", 7) == "result"
+    assert isinstance(outcomes.error(raised, "k", 7), ValueError)
+    for key, fence in [("k", 8), ("other", 7), ("k", None)]:
+        with pytest.raises(NotAuthentic):
+            outcomes.result(returned, key, fence)
+        with pytest.raises(NotAuthentic):
+            outcomes.error(raised, key, fence)
 
 
 @pytest.mark.parametrize("seal", ["sign", "encrypt"])

@@ -132,6 +132,8 @@ def test_what_drops_goes_before_what_holds() -> None:
     holding, dropping = strike("task", hold=True), strike(None, "n", ">", 5)
     assert book(holding, dropping).judge("task", lambda: {"n": 6}).strike == dropping
     assert book(holding, dropping).judge("task", lambda: {"n": 5}).strike == holding
+    of_all, dropping = strike(None, "n", ">", 1, hold=True), strike("task")
+    assert book(of_all, dropping).judge("task", lambda: {"n": 6}).strike == dropping
     assert book(holding, strike("task", hold=True, reason="too")).judge("task", dict).strike == holding
 
 

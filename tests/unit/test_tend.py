@@ -100,6 +100,14 @@ async def test_a_broker_that_is_away_is_asked_again_soon(house: House) -> None:
     house.is_well()
 
 
+async def test_however_often_it_fails_the_next_try_comes_no_later_than_usual(house: House) -> None:
+    """FAULT 67: a lease has slack for three renewals that fail, and for none that is left out."""
+    await house.hold()
+    house.trouble.before("renew", *[BrokerUnavailable("away")] * 5)
+    waits = [house.renewals.once() or 0 for _ in range(5)]
+    assert 0 < min(waits) <= max(waits) <= house.renewals.interval
+
+
 @pytest.mark.parametrize("bug", [NotAllowed("no right to renew"), ValueError("a bug")])
 async def test_anything_else_ends_the_renewals_and_is_told(house: House, bug: Exception) -> None:
     """INV 33: without renewals no lease lasts, so the worker must not go on as if nothing had happened."""
