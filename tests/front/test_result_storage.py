@@ -102,10 +102,6 @@ class Store:
         await self._goes_on.wait()
 
 
-class Refused(Exception):
-    """An exception of the user's own."""
-
-
 ran: list[str] = []
 
 
@@ -116,7 +112,7 @@ async def say(word: str) -> str:
 
 async def refuse(word: str) -> None:
     ran.append(word)
-    raise Refused(word)
+    raise LookupError(word)
 
 
 def shout(word: str) -> str:
@@ -131,7 +127,7 @@ def whisper(word: str) -> str:
 async def again(word: str, retry: Retry = Retry(attempts=3)) -> str:
     ran.append(word)
     if retry.attempt < 3:
-        raise Refused(word)
+        raise LookupError(word)
     return word
 
 
@@ -160,7 +156,7 @@ async def test_a_result_and_an_exception_come_back_from_the_store(place: Place, 
         await finish(shadows)
         assert [await each.get_result() for each in told] == ["Word" * 50, "WORD" * 50, "word" * 50]
         assert await told[0].get_result(timeout=5) == "Word" * 50  # as often as one likes
-        with pytest.raises(Refused, match="no entry"):
+        with pytest.raises(LookupError, match="no entry"):
             await failed.get_result()
         assert await _result(nothing) is None
         assert len(await store.names(shadows)) == 4  # None takes no room anywhere
@@ -168,7 +164,10 @@ async def test_a_result_and_an_exception_come_back_from_the_store(place: Place, 
         assert b"Word" not in raw
         found = await shadows.get_execution("r")
         assert found is not None
-        assert (found.state, found.error) == (ExecutionState.FAILED, "Refused: no entry")  # without a look at the store
+        assert (found.state, found.error) == (
+            ExecutionState.FAILED,
+            "LookupError: no entry",
+        )  # without a look at the store
 
 
 async def _nothing() -> None: ...
@@ -221,7 +220,7 @@ async def test_a_store_on_a_real_server(far: ServerPlace, place: Place) -> None:
             assert await found.get_result() == "word"
             failed = await reader.get_execution(told[1].key)
             assert failed is not None
-            with pytest.raises(Refused, match="no"):
+            with pytest.raises(LookupError, match="no"):
                 await failed.get_result()
         client = redis._client
         names = [name async for name in client.scan_iter(f"shadows-{place.name}*")]
@@ -254,10 +253,10 @@ async def test_a_store_that_stays_away_ends_the_run_without_its_result(
             await finish(shadows)
         with pytest.raises(ResultUnavailable, match=r"'k' has completed, but its result could not be stored: Conn"):
             await execution.get_result()
-        with pytest.raises(TaskFailed, match="failed with Refused: no entry; the exception itself could not"):
+        with pytest.raises(TaskFailed, match="failed with LookupError: no entry; the exception itself could not"):
             await failed.get_result()
         assert (execution.state, execution.error) == (ExecutionState.COMPLETED, "result_unavailable")
-        assert (failed.state, failed.error) == (ExecutionState.FAILED, "Refused: no entry")
+        assert (failed.state, failed.error) == (ExecutionState.FAILED, "LookupError: no entry")
     assert sorted(ran) == ["no entry", "word"]
     assert (
         "say: the outcome of k is lost, for it could not be stored: ConnectionError: the store is away" in caplog.text
@@ -519,9 +518,9 @@ async def test_nothing_forged_in_a_store_is_decoded(place: Place, store: Store, 
         failed = await shadows.add(refuse)("no entry")
         await finish(shadows)
         assert (await mine.get_result(), await other.get_result()) == ("mine", "other")
-        with pytest.raises(Refused):
+        with pytest.raises(LookupError):
             await failed.get_result()
-        assert failed.error == "Refused: no entry"
+        assert failed.error == "LookupError: no entry"
         collection = f"shadows-{shadows.name}"
         theirs = await store.inner.get(_name_in(await record_of(shadows, other.key)), collection=collection)
         name = _name_in(await record_of(shadows, "k"))
