@@ -471,8 +471,11 @@ async def test_a_store_that_is_away_is_told_to_who_waits(place: Place, store: St
         store.fails, store.hangs = 0, True
         with pytest.raises(ResultUnavailable, match="now: TimeoutError: it does not answer"):
             await execution.get_result()
+    async with place.shadow(result_storage=store) as patient:
+        found = await patient.get_execution("k")
+        assert found is not None
         with pytest.raises(TimeoutError, match="'k' has ended, but its result could not be read in time"):
-            await execution.get_result(timeout=0.05)
+            await found.get_result(timeout=1)
 
 
 class Canary:
