@@ -246,13 +246,22 @@ class Cluster(Topology):
         """Move the slot of a shadow to another node, key by key."""
         slot, source = key_slot(shadow.encode()), self.home(shadow)
         target = next(one for one in self.servers[:3] if one is not source)
+        self.begin_to_migrate(slot, source, target)
+        self.finish_migration(shadow, slot, source, target)
+
+    def begin_to_migrate(self, slot: int, source: Server, target: Server) -> None:
+        """Let both nodes know that a slot moves."""
         ids = {one: ask(one, "CLUSTER", "MYID").decode() for one in (source, target)}
         ask(target, "CLUSTER", "SETSLOT", slot, "IMPORTING", ids[source])
         ask(source, "CLUSTER", "SETSLOT", slot, "MIGRATING", ids[target])
+
+    def finish_migration(self, shadow: str, slot: int, source: Server, target: Server) -> None:
+        """Move what is there, and let all nodes know."""
         while keys := ask(source, "CLUSTER", "GETKEYSINSLOT", slot, 100):
             ask(source, "MIGRATE", "127.0.0.1", target.port, "", 0, 5000, "KEYS", *keys)
+        name = ask(target, "CLUSTER", "MYID").decode()
         for one in (target, source, *self.servers[:3]):
-            ask(one, "CLUSTER", "SETSLOT", slot, "NODE", ids[target])
+            ask(one, "CLUSTER", "SETSLOT", slot, "NODE", name)
         eventually(lambda: self.home(shadow) is target)
 
     def _knows_replicas(self, node: Server) -> bool:

@@ -8,8 +8,11 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
+import redis
+from redis.crc import key_slot
+from redis.exceptions import TryAgainError
 
-from shadows import BrokerUnavailable, Disposition, Shadow, UnsupportedServer
+from shadows import BrokerUnavailable, Disposition, OutcomeUnknown, Shadow, UnsupportedServer
 from tests.front.acts import DEADLINE, HOUR, comes_true, heard, working
 from tests.servers import Server, wanted
 from tests.topologies import Cluster, Sentinels, ask, eventually
@@ -127,6 +130,23 @@ async def test_work_goes_on_without_sentinels(trio: Sentinels) -> None:
     assert ran == ["before", "without"]
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+async def test_sentinels_that_disagree_are_believed_by_what_they_have_seen(trio: Sentinels) -> None:
+    """FAULT 72: one slept through the failover and names the old primary, which has come back and takes writes."""
+    late, old = trio.sentinels[0], trio.primary
+    late.kill(signal.SIGSTOP)
+    old.kill(signal.SIGSTOP)
+    await asyncio.to_thread(eventually, lambda: trio.says(trio.sentinels[1])["port"] != str(old.port))
+    await asyncio.to_thread(eventually, lambda: trio.says(trio.sentinels[2])["port"] != str(old.port))
+    old.kill(signal.SIGCONT)
+    late.kill(signal.SIGCONT)
+    async with shadow(trio) as shadows:
+        await shadows.add(note, key="k", when=HOUR)("word")
+    new = next(one for one in trio.servers if one is not old)
+    assert ask(new, "EXISTS", "shop:runs:k") == 1
+
+
 async def test_one_sentinel_is_enough(trio: Sentinels) -> None:
     """FAULT 72: whichever it is."""
     for one in trio.sentinels[:2]:
@@ -189,6 +209,91 @@ async def test_a_slot_moves_under_load_and_nothing_is_lost(cluster: Cluster) -> 
         placing = asyncio.create_task(_place_until(shadows, moved := asyncio.Event()))
         await comes_true(lambda: len(ran) > 20)
         await asyncio.to_thread(cluster.migrate, "shop")
+        moved.set()
+        words = await placing
+        await comes_true(lambda: set(ran) == set(words))
+    assert sorted(ran) == sorted(words)
+
+
+async def test_no_node_runs_our_scripts_while_a_slot_moves(cluster: Cluster) -> None:
+    """FAULT 70, ASK: to follow it would gain nothing.  Each script names a key that never exists, for what it may touch
+    besides cannot be named, and some of that may be here and some there; so the other node says TRYAGAIN.
+    """
+    async with shadow(cluster) as shadows:
+        await shadows.add(note, when=HOUR)("word")
+        source, slot = cluster.home("shop"), key_slot(b"shop")
+        target = next(one for one in cluster.servers[:3] if one is not source)
+        cluster.begin_to_migrate(slot, source, target)
+        ask(source, "MIGRATE", "127.0.0.1", target.port, "", 0, 5000, "KEYS", "{shop}:queue")
+        script = ("EVAL", "return redis.call('SET', KEYS[1], 1)", 2)
+        with redis.Redis(port=source.port) as here, redis.Redis(port=target.port) as there:
+            for keys, said in (("queue", "ASK|TRYAGAIN|%d"), ("stream", "TRYAGAIN|rehashing|%d")):
+                with pytest.raises(redis.ResponseError, match=said % slot):
+                    here.execute_command(*script, f"{{shop}}:{keys}", "{shop}:-")
+            there.execute_command("ASKING")
+            with pytest.raises(TryAgainError):
+                there.execute_command(*script, "{shop}:queue", "{shop}:-")
+        async with Shadow("shop", cluster.url, add_deadline=timedelta(seconds=1)) as hasty:
+            with pytest.raises(OutcomeUnknown, match=r"slot is on its way to 127\.0\.0\.1|Multiple keys"):
+                await hasty.add(note)("refused")
+        adding = asyncio.create_task(_added(shadows, "late"))
+        await asyncio.to_thread(cluster.finish_migration, "shop", slot, source, target)
+        assert (await adding).disposition is Disposition.SCHEDULED
+        assert cluster.home("shop") is target
+
+
+async def _added(shadows: Shadow, word: str) -> Execution[str]:
+    return await shadows.add(note, when=HOUR)(word)
+
+
+@pytest.mark.slow
+async def test_a_cluster_that_is_down_comes_back(own_cluster: Cluster) -> None:
+    """FAULT 70, CLUSTERDOWN: a node that has nothing to do with us is gone, and for its slots all are refused."""
+    home = own_cluster.home("shop")
+    other = next(one for one in own_cluster.servers if one is not home)
+    async with shadow(own_cluster) as shadows, working(shadows, reconnection_delay=SOON):
+        assert await result(await shadows.add(note)("before")) == "before"
+        other.kill()
+        await asyncio.to_thread(eventually, lambda: b"cluster_state:fail" in ask(home, "CLUSTER", "INFO"))
+        async with Shadow("shop", own_cluster.url, add_deadline=SOON) as hasty:
+            with pytest.raises((OutcomeUnknown, BrokerUnavailable), match=r"cluster is down|CLUSTERDOWN"):
+                await hasty.add(note)("refused")
+        adding = asyncio.create_task(_added_now(shadows, "after"))
+        await asyncio.to_thread(other.restart)
+        assert await result(await adding) == "after"
+    assert ran == ["before", "after"]
+
+
+async def _added_now(shadows: Shadow, word: str) -> Execution[str]:
+    return await shadows.add(note)(word)
+
+
+@pytest.fixture
+def own_cluster() -> Iterator[Cluster]:
+    """Give three nodes without replicas."""
+    if not wanted():
+        pytest.skip("this run wants no servers")
+    ran.clear()
+    with Cluster() as servers:
+        yield servers
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(180)
+async def test_a_slot_that_moves_as_a_whole_is_followed(cluster: Cluster) -> None:
+    """FAULT 71: newer servers (Valkey 9) send a slot to another node and then change over at once."""
+    source, slot = cluster.home("shop"), key_slot(b"shop")
+    target = next(one for one in cluster.servers[:3] if one is not source)
+    order = ("CLUSTER", "MIGRATESLOTS", "SLOTSRANGE", slot, slot, "NODE", ask(target, "CLUSTER", "MYID").decode())
+    if not wanted()[-1].startswith("valkey-9"):
+        with pytest.raises(redis.ResponseError):  # this one has to be asked for that key by key
+            ask(source, *order)
+        return
+    async with shadow(cluster) as shadows, working(shadows, reconnection_delay=SOON):
+        placing = asyncio.create_task(_place_until(shadows, moved := asyncio.Event()))
+        await comes_true(lambda: len(ran) > 20)
+        ask(source, *order)
+        await asyncio.to_thread(eventually, lambda: cluster.home("shop") is target)
         moved.set()
         words = await placing
         await comes_true(lambda: set(ran) == set(words))

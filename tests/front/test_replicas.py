@@ -16,7 +16,7 @@ from shadows.adapters.redis import scripts
 from tests.front.acts import HOUR, comes_true, working
 from tests.listening import Listening
 from tests.servers import Server, wanted
-from tests.topologies import Cluster, ask, eventually
+from tests.topologies import Cluster, Sentinels, ask, eventually
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -225,6 +225,44 @@ async def test_the_right_to_wait_is_named_where_it_lacks(pair: Pair) -> None:
             await shadows.add(note)("word")
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+async def test_a_killed_primary_takes_nothing_with_it_that_was_acknowledged() -> None:
+    """FAULTS 72 and 73: under load, and the replica that takes over has all of it; so it has of what had ended."""
+    if not wanted():
+        pytest.skip("this run wants no servers")
+    ran.clear()
+    with Sentinels() as trio:
+        made = Shadow("shop", trio.url, add_deadline=2 * LATE, wait_replicas=1)
+        made.register(note)
+        async with made as shadows, working(shadows, reconnection_delay=SOON):
+            words, stop = list[str](), asyncio.Event()
+            placing = [asyncio.create_task(_place(shadows, words, stop, f"{number}")) for number in range(5)]
+            await comes_true(lambda: len(ran) > 50)
+            old = trio.primary
+            old.kill()
+            await asyncio.to_thread(eventually, lambda: trio.says(trio.sentinels[0])["port"] != str(old.port))
+            await asyncio.to_thread(old.restart)  # and becomes the replica
+            count = len(words)
+            await asyncio.wait_for(_grown(words, count + 50), 2 * LATE.total_seconds())
+            stop.set()
+            await asyncio.gather(*placing)
+            await comes_true(lambda: set(words) <= set(ran))
+    assert set(ran) == set(words)
+
+
+async def _grown(words: list[str], size: int) -> None:
+    while len(words) < size:  # noqa: ASYNC110 - several tasks add to them
+        await asyncio.sleep(0.01)
+
+
+async def _place(shadows: Shadow, words: list[str], stop: asyncio.Event, prefix: str) -> None:
+    while not stop.is_set():
+        word = f"{prefix}-{len(words)}"
+        await shadows.add(note, when=timedelta(milliseconds=len(words) % 50))(word)
+        words.append(word)
+
+
 @pytest.fixture
 def cluster() -> Iterator[Cluster]:
     """Give three nodes with a replica each."""
@@ -234,6 +272,7 @@ def cluster() -> Iterator[Cluster]:
         yield servers
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(180)
 async def test_in_a_cluster_the_node_that_placed_the_call_is_asked(cluster: Cluster) -> None:
     """FAULTS 70 and 73: the slot has moved, and the old node would confirm whatever it is asked, at once."""

@@ -33,10 +33,10 @@ _ELSEWHERE: Final = (
 )  # fmt: skip
 _ELSEWHERE_TOO: Final = (foreign.ReadOnlyError, foreign.MasterDownError, foreign.ClusterDownError)
 """What redis-py knows by its first word, which it then takes out of the text."""
+_LATER_TOO: Final = (foreign.TryAgainError, foreign.AskError)
 _LATER: Final = (
     "LOADING", "NOREPLICAS", "TRYAGAIN", "BUSY ", "ASK ", "max number of clients", "UNKILLABLE",
 )  # fmt: skip
-_LATER_TOO: Final = (foreign.TryAgainError, foreign.AskError)
 
 
 def translated(error: BaseException, where: str) -> Exception | None:
@@ -79,7 +79,7 @@ def _refusal(error: foreign.RedisError, text: str, where: str) -> Exception | No
     if (away := _elsewhere(error, text, where)) is not None:
         return away
     if isinstance(error, _LATER_TOO) or any(word in text for word in _LATER):
-        return BrokerUnavailable(f"{where}: {text}")
+        return BrokerUnavailable(f"{where}: {_on_its_way(error) or text}")
     if isinstance(error, foreign.ResponseError):
         return BrokerError(f"{where} answered: {text}")
     return None
@@ -103,6 +103,15 @@ def _elsewhere(error: foreign.RedisError, text: str, where: str) -> Elsewhere | 
     if isinstance(error, _ELSEWHERE_TOO) or any(word in text for word in _ELSEWHERE):
         return Elsewhere(f"{where}: {text}")
     return None
+
+
+def _on_its_way(error: foreign.RedisError) -> str:
+    """Return in words what ASK means, which is not followed: until the slot has arrived no node runs our scripts."""
+    if not isinstance(error, foreign.AskError):
+        return ""
+    told: Any = error
+    host, port = told.node_addr
+    return f"the slot is on its way to {host}:{port}"
 
 
 def _missing_right(text: str) -> str:
