@@ -193,7 +193,8 @@ async def test_what_nobody_asked_for_is_not_taken_for_the_next_answer(peer: Peer
     assert peer.connections == 2
 
 
-async def test_a_cancelled_request_leaves_no_answer_behind_for_the_next(peer: Peer) -> None:
+@pytest.mark.parametrize("when", ["before the next request", "after the next request"])
+async def test_a_cancelled_request_leaves_no_answer_behind_for_the_next(peer: Peer, when: str) -> None:
     """INV 17: its connection is dropped, for the answer may still come."""
     asked = asyncio.Event()
 
@@ -201,14 +202,15 @@ async def test_a_cancelled_request_leaves_no_answer_behind_for_the_next(peer: Pe
         if words == "SLOW":
             asked.set()
             return b""
-        return server(words)
+        return b"+late\r\n" if words == "PING" and peer.connections == 1 else server(words)
 
     peer.answer = answer
     made = driver(peer)
     slow = asyncio.create_task(made.ask(("SLOW",)))
     await heard(asked)
     slow.cancel()
-    peer.say(b"+late\r\n")
+    if when == "before the next request":
+        peer.say(b"+late\r\n")
     with pytest.raises(asyncio.CancelledError):
         await slow
     assert await made.ask(("PING",)) == [b"PONG"]
