@@ -68,12 +68,14 @@ if TYPE_CHECKING:
     from shadows.shadow import Shadow
     from shadows.snapshot import RunningExecution, Snapshot, WorkerInfo
     from shadows.strike_list import StrikeList
+    from shadows.sync_shadow import SyncShadow
     from shadows.worker import Worker
 
 __all__ = [  # noqa: RUF022 - grouped as a newcomer meets them
     # the front doors
     "Shadow",
     "StrikeList",
+    "SyncShadow",
     "Worker",
     "Agenda",
     # what they return
@@ -168,6 +170,7 @@ if not TYPE_CHECKING:  # pragma: no branch - to a type checker, a module with a 
             "shadow": "Shadow",
             "snapshot": "RunningExecution Snapshot WorkerInfo",
             "strike_list": "StrikeList",
+            "sync_shadow": "SyncShadow",
             "worker": "Worker",
         }.items()
         for name in names.split()

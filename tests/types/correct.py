@@ -30,6 +30,7 @@ from shadows import (
     Shadow,
     Shared,
     Snapshot,
+    SyncShadow,
     TaskArgument,
     TaskCall,
     TaskKey,
@@ -365,3 +366,21 @@ async def collect(shadows: Shadow) -> None:
     async with aclosing(placed[0].progress.subscribe()) as events:
         async for event in events:
             assert_type(event, dict[str, Any])
+
+
+def without_a_loop(shadows: SyncShadow, order: Order, mailer: Mailer) -> None:
+    shipped = shadows.add(ship, key="s")(order, express=True)
+    assert_type(shipped, Execution[str])
+    assert_type(shadows.get_result(shipped, timeout=5), str)
+    assert_type(shadows.add(weigh, timedelta(minutes=5))(order, 2.5), Execution[float])
+    assert_type(shadows.add(mailer.send)("me"), Execution[int])
+    assert_type(shadows.add("fetch")("here", 1, anything=None), Execution[Any])
+    assert_type(shadows.replace(ship, None, "s")(order), Execution[str])
+    assert_type(shadows.add_many(shadows.call(weigh)(order) for _ in range(3)), list[Execution[Any]])
+    assert_type(shadows.cancel("s"), Cancellation)
+    assert_type(shadows.snapshot(), Snapshot)
+    assert_type(shadows.run(lambda shadow: shadow.snapshot(), timeout=5), Snapshot)
+    with SyncShadow("name", "memory://", patience=5, execution_ttl=timedelta(hours=1)) as entered:
+        assert_type(entered, SyncShadow)
+        found = entered.get_execution("s")
+        assert_type(found, Execution[Any] | None)

@@ -23,6 +23,7 @@ from shadows import (
     Retry,
     Shadow,
     Shared,
+    SyncShadow,
     TaskKey,
     Worker,
 )
@@ -147,6 +148,14 @@ async def wrong_behaviours(progress: ExecutionProgress = Progress()) -> None:
     Agenda().add(ship)("seven")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     Agenda().add(ship)()  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
     await progress.increment("1")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+
+
+def wrong_without_a_loop(shadows: SyncShadow) -> None:
+    shadows.add(ship)("seven")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    shadows.add(weigh)()  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    shadows.replace(ship, None, "s")(7, True)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    SyncShadow(patience=None)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    SyncShadow(patient=5)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
 
 
 def wrong_names() -> None:

@@ -76,6 +76,7 @@ PUBLIC = {
     "Snapshot",
     "Strike",
     "StrikeList",
+    "SyncShadow",
     "TaskArgument",
     "TaskCall",
     "TaskFailed",
