@@ -6,6 +6,7 @@
     python3 dev.py check                  linters, types, layers, Lua, docs
     python3 dev.py lint                   only the quick half of check
     python3 dev.py fix                    let ruff repair and format what it can
+    python3 dev.py api                    write down the public names and signatures, after a change
     python3 dev.py servers                fetch the servers for the tests, once
     python3 dev.py bench [args]           run the benchmark
     python3 dev.py mutants [names]        plant known bugs, one at a time, and see that the tests catch them
@@ -59,6 +60,7 @@ def main(arguments):
         "check": check,
         "lint": lint,
         "fix": fix,
+        "api": api,
         "servers": servers,
         "bench": bench,
         "mutants": mutants,
@@ -131,6 +133,11 @@ def fix(python, rest):
     refuse(rest)
     ruff = beside(python, "ruff")
     return run(ruff, "check", "--fix", "--quiet") or run(ruff, "format", "--quiet")
+
+
+def api(python, rest):
+    refuse(rest)
+    return run(python, "-m", "tools.public_api", "--write")
 
 
 def sync_only(python, rest):

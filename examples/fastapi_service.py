@@ -13,7 +13,9 @@ SHADOW_URL being set turns the worker in this process off, and workers are proce
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 from fastapi import FastAPI
 
@@ -43,7 +45,7 @@ async def tidy_up(cron: Cron = Cron("0 3 * * *", tz="Europe/Berlin")) -> None:
     """Run every night at three."""
 
 
-tasks = [send_welcome, tidy_up]
+tasks: list[Callable[..., Any]] = [send_welcome, tidy_up]
 url = os.environ.get("SHADOW_URL")
 app = FastAPI(lifespan=lifespan(Shadow("service", url or "memory://service"), tasks=tasks, work=url is None))
 app.include_router(status_router(results=True), prefix="/tasks")

@@ -84,7 +84,8 @@ class ThreadLoop:
         """Let go of what a fork has copied.  Sockets, and what watches them, are shared with the process that has the
         thread: were they closed here one after the other, by the garbage collector say, it would go deaf.
         """
-        selector: Any = self.loop._selector  # type: ignore[attr-defined]  # noqa: SLF001 - there is no other way to them
+        taken: Any = self.loop
+        selector: Any = taken._selector  # noqa: SLF001 - there is no other way to them
         null = os.open(os.devnull, os.O_RDWR)
         for number in (selector.fileno(), *selector.get_map()):
             os.dup2(null, number, inheritable=False)
