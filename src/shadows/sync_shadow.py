@@ -11,7 +11,7 @@ import weakref
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from copy import copy
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Literal, Self, TypedDict, Unpack, overload
+from typing import TYPE_CHECKING, Any, Self, Unpack, overload
 
 from shadows.core.durations import duration
 from shadows.core.strikes import Comparison, Conditions, Strike
@@ -20,32 +20,22 @@ from shadows.execution import Execution, TaskCall
 from shadows.ports.broker import Cancellation
 from shadows.shadow import Shadow
 from shadows.snapshot import Snapshot, WorkerInfo
+from shadows.wiring import ShadowArguments
 
 if TYPE_CHECKING:
-    from pathlib import Path
     from types import TracebackType
 
     from shadows.calls import When
     from shadows.letters import DeadLetter
-    from shadows.wiring import Codecs, Secrets
 
 
-class ShadowArguments(TypedDict, total=False):
+class SyncArguments(ShadowArguments, total=False):
     """The arguments of a shadow by name, as its constructor explains them; a virtual clock needs the test's loop."""
 
     heartbeat_interval: timedelta | None
     missed_heartbeats: int | None
     execution_ttl: timedelta | None
-    add_deadline: timedelta | None
-    max_payload: int | None
-    max_result: int | None
-    codec: Codecs | None
-    secret: Secrets | None
-    secret_file: str | Path | None
-    seal: Literal["sign", "encrypt"] | None
-    accept_unsigned_until: datetime | None
-    horizon: timedelta | None
-    strict_when: bool | None
+    result_storage: Any
     enable_internal_instrumentation: bool | None
     allow_unknown: bool
     connection_pool: Any
@@ -81,7 +71,7 @@ class SyncShadow:
         url: str | None = None,
         *,
         patience: timedelta | float = timedelta(seconds=30),
-        **options: Unpack[ShadowArguments],
+        **options: Unpack[SyncArguments],
     ) -> None:
         self._shadow = Shadow(name, url, **options)
         self._patience = duration(patience, option="patience").total_seconds()
@@ -102,6 +92,10 @@ class SyncShadow:
     def tasks(self) -> Mapping[str, Callable[..., Any]]:
         """The registered functions by name."""
         return self._shadow.tasks
+
+    def labels(self) -> Mapping[str, str]:
+        """Return what tells this shadow from others in metrics, spans and logs: ``shadows.name``."""
+        return self._shadow.labels()
 
     def __repr__(self) -> str:
         return f"Sync{self._shadow!r}"
@@ -207,6 +201,10 @@ class SyncShadow:
         """Like ``add_many``, but each call takes the place of a waiting one with its key."""
         made = list(calls)
         return self._ask(lambda shadow: shadow.replace_many(made, chunk_size))
+
+    def schedule[R](self, execution: Execution[R]) -> Execution[R]:
+        """Place the call of an execution once more: the same task, arguments and key."""
+        return self._ask(lambda shadow: shadow.schedule(execution))
 
     def cancel(self, key: str) -> Cancellation:
         """Cancel the live run of this key, wherever it is."""

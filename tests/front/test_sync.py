@@ -29,8 +29,9 @@ from shadows import (
     UnknownTask,
     Worker,
 )
-from shadows.sync_shadow import ShadowArguments
+from shadows.sync_shadow import SyncArguments
 from shadows.testing import assert_task_count
+from shadows.wiring import ShadowArguments
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -111,7 +112,10 @@ def test_what_waits_is_changed_and_looked_at(shadows: SyncShadow) -> None:
     shadows.add(double, when=DAY, key="k")(1)
     assert shadows.add(double, when=DAY, key="k")(2).disposition is Disposition.ALREADY_SCHEDULED
     shadows.replace(double, HOUR, "k")(3)
-    shadows.replace_many([shadows.call(double, DAY, "m")(4)])
+    [many] = shadows.replace_many([shadows.call(double, DAY, "m")(4)])
+    shadows.cancel("m")
+    assert shadows.schedule(many).disposition is Disposition.SCHEDULED
+    assert shadows.labels() == {"shadows.name": shadows.name}
     assert sorted(one.args for one in shadows.snapshot().future) == [(3,), (4,)]
     assert shadows.snapshot(limit=1).total_tasks == 2
     execution = shadows.get_execution("k")
@@ -254,8 +258,8 @@ def test_the_rest_of_the_asynchronous_client_is_there_too(shadows: SyncShadow) -
 
 def test_it_takes_what_a_shadow_takes() -> None:
     """Except a virtual clock, which rules the loop of the test, and not this one; and it can all that a shadow can."""
-    taken = set(inspect.signature(Shadow).parameters) - {"name", "url", "clock"}
-    assert set(ShadowArguments.__annotations__) == taken
+    taken = {*inspect.signature(Shadow).parameters, *ShadowArguments.__annotations__}
+    assert set(SyncArguments.__annotations__) == taken - {"name", "url", "clock", "options"}
     beside = {"backend", "calls", "clock", "execution_ttl", "opened", "override", "redis", "wait_for_strikes_loaded"}
     asynchronous = {name for name in vars(Shadow) if not name.startswith("_")} - beside
     assert asynchronous - set(vars(SyncShadow)) == set()

@@ -391,7 +391,7 @@ def test_without_the_extra_redis_py_serves_and_says_so_once(
 def test_a_client_that_is_asked_for_by_name_must_be_there(monkeypatch: pytest.MonkeyPatch) -> None:
     """No other does what was asked for."""
     monkeypatch.setitem(sys.modules, "glide", None)
-    with pytest.raises(ConfigurationError, match=r"is not installed; install shadow-task\[glide\]"):
+    with pytest.raises(ConfigurationError, match=r"is not installed; pip install .shadow-task\[glide\]."):
         clients.driver_of(parse("redis://h?client=glide"), KEYS)
 
 

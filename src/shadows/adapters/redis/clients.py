@@ -50,7 +50,7 @@ def driver_of(url: Url, keys: Keys, *, credentials: Any = None, wait_replicas: i
 def _unfit(credentials: Any, wait_replicas: int) -> tuple[str, str] | None:
     """Return why valkey-glide cannot serve, and what helps."""
     if find_spec("glide") is None:
-        return "valkey-glide is not installed", "install shadow-task[glide] or write client=redis-py"
+        return "valkey-glide is not installed", "pip install 'shadow-task[glide]', or write client=redis-py"
     if credentials is not None:
         return "valkey-glide asks no credential_provider", "write client=redis-py"
     if wait_replicas:  # all requests share a connection, and behind a redirected one WAIT would ask the wrong node
