@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import weakref
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -208,6 +208,22 @@ def _closes(shadows: SyncShadow) -> Any:
     return closes
 
 
+def test_who_still_waits_when_it_is_closed_is_told_so(place: Place) -> None:
+    """Nobody is left waiting for ever."""
+    shadows, waits = SyncShadow(place.name, place.url), threading.Event()
+
+    async def wait(_: Shadow) -> None:
+        waits.set()
+        await asyncio.sleep(3600)
+
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(shadows.run, wait, timeout=3600)
+        assert waits.wait(60)
+        shadows.close()
+        with pytest.raises(CancelledError):
+            waiting.result(60)
+
+
 def test_many_threads_use_one(shadows: SyncShadow) -> None:
     """They share the loop, and the first of them opens it."""
     with ThreadPoolExecutor(8) as pool:
@@ -281,7 +297,7 @@ import os, sys
 from datetime import timedelta
 from shadows import SyncShadow
 
-shadows = SyncShadow(sys.argv[1], sys.argv[2])
+shadows, unused = (SyncShadow(sys.argv[1], sys.argv[2]) for _ in range(2))
 def task(who: str) -> None: ...
 shadows.add(task, when=timedelta(days=1), key="parent")("parent")   # so that there is a thread
 child = os.fork()

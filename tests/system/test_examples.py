@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.system.conftest import ROOT, empty_database
+from tests.system.conftest import empty_database
+from tests.system.programs import ROOT
 
 if TYPE_CHECKING:
     from pathlib import Path

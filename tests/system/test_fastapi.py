@@ -17,7 +17,8 @@ from fastapi import FastAPI
 from shadows import ConfigurationError, ExecutionProgress, Progress, Shadow
 from shadows.fastapi import AppShadow, lifespan, opened, status_router
 from tests.servers import free_port
-from tests.system.conftest import PATIENCE, ROOT, empty_database
+from tests.system.conftest import empty_database
+from tests.system.programs import PATIENCE, ROOT
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator

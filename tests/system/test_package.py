@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import attrs
 import pytest
 
-from tests.system.conftest import ROOT
+from tests.system.programs import ROOT
 
 if TYPE_CHECKING:
     from email.message import Message

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 pytest_plugins = ["pytester"]
+pytestmark = pytest.mark.timeout(300)  # each of them is several runs of pytest
 
 TESTS = """
 import asyncio
