@@ -44,7 +44,7 @@ def _named(name: str, value: Any) -> Iterable[str]:
 
 
 def _functions(module: Any) -> list[str]:
-    named: dict[str, Any] = vars(module)
+    named: dict[str, Any] = module.__dict__
     own = {name: value for name, value in named.items() if not name.startswith("_") and callable(value)}
     return [f"{name}{_signature(value)}" for name, value in sorted(own.items()) if value.__module__ == module.__name__]
 
