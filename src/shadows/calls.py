@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
 import attrs
 
+from shadows import chance
 from shadows.core.disposition import Disposition
 from shadows.core.envelope import unpack
 from shadows.core.lifecycle import ExecutionState
@@ -75,7 +75,7 @@ class Calls:
         name, called = self._task(function)
         if called is not None:
             self.registry.plans[name].bind(args, kwargs)
-        chosen = os.urandom(16).hex() if key is None else task_key(key)
+        chosen = chance.key() if key is None else task_key(key)
         payload = self._payload(name, chosen, args, kwargs, called)
         most = self.options.max_payload
         if len(payload) > most:
@@ -110,7 +110,7 @@ class Calls:
 
     def request(self) -> str:
         """Return a new id for one request, and for the run that it may become."""
-        return os.urandom(8).hex()
+        return chance.request_id()
 
     def placed(self, call: TaskCall, placement: Placement, access: Access) -> Execution[Any]:
         """Return a handle on the run that has the call's key now."""

@@ -1,0 +1,33 @@
+"""Chance: names that nobody else makes."""
+
+from __future__ import annotations
+
+import os
+from typing import Final
+
+_AT_ONCE: Final = 256
+"""How many names are made of one look at the system's chance, which costs more than all else about a call's name."""
+_DIGITS: Final = 16
+
+_made: dict[int, list[str]] = {}
+"""Names that nobody has yet, by the process that made them: one that is forked must not go on with the same."""
+
+
+def request_id() -> str:
+    """Return a new id for one request, of 16 hexadecimal digits."""
+    process = os.getpid()
+    while True:
+        names = _made.get(process)
+        if names is None:
+            _made.clear()
+            names = _made.setdefault(process, [])
+        try:
+            return names.pop()  # one step, so that no two threads get the same
+        except IndexError:
+            digits = os.urandom(_AT_ONCE * _DIGITS // 2).hex()
+            names.extend(digits[i : i + _DIGITS] for i in range(0, len(digits), _DIGITS))
+
+
+def key() -> str:
+    """Return a new key, of 32 hexadecimal digits."""
+    return request_id() + request_id()
