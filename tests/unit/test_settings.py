@@ -64,7 +64,13 @@ def test_without_a_word_the_documented_defaults_hold() -> None:
         leftover_tasks="cancel",
     )
     assert process_options({}, {}) == ProcessOptions(
-        tasks=(), logging_level="INFO", logging_format=None, healthcheck_port=None, metrics_port=None, processes=1
+        tasks=(),
+        logging_level="INFO",
+        logging_format=None,
+        healthcheck_port=None,
+        metrics_port=None,
+        processes=1,
+        loop="asyncio",
     )
 
 

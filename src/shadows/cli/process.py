@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from shadows.adapters.web import Answer
 from shadows.cli.complaints import LoopEndedError
 from shadows.cli.options import option
+from shadows.process.loops import new_loop
 from shadows.process.tether import HAND_BACK, Tether
 from shadows.process.work import AT_ONCE, SIGNALS, Stop, heeding, work
 
@@ -64,9 +65,9 @@ def run(
     Raises:
         LoopEndedError: a task that a body had started raised SystemExit or its like, which ends an event loop;
             what ran was handed back before.
-        ShadowsError: the server refuses us.
+        ShadowsError: the server refuses us, or uvloop is not installed.
     """
-    loop = asyncio.new_event_loop()
+    loop = new_loop(options.loop)
     asyncio.set_event_loop(loop)
 
     def tether(line: socket.socket, probes: Probes) -> Tether:

@@ -129,6 +129,10 @@ class WorkerSays:
         str | None,
         _process("processes", "N", "how many such worker processes run, under a parent that starts a dead one anew"),
     ] = None
+    loop: Annotated[
+        str | None,
+        _process("loop", "LOOP", "the event loop: asyncio or uvloop, which needs pip install 'shadow-task[uvloop]'"),
+    ] = None
 
     def of_worker(self) -> dict[str, Any]:
         """Return what was said of the worker itself, by setting."""

@@ -135,6 +135,8 @@ class ProcessOptions:
     metrics_port: int | None = None
     processes: int = 1
     """how many worker processes run under one parent"""
+    loop: str = "asyncio"
+    """the event loop: ``asyncio`` or ``uvloop``"""
 
 
 @attrs.frozen
@@ -262,6 +264,7 @@ PROCESS = {
             "healthcheck_port": whole(0, 65_535, 8080),
             "metrics_port": whole(0, 65_535, 9090),
             "processes": whole(1, 1_000, 4),
+            "loop": choice("asyncio", "uvloop"),
         },
     ),
 }

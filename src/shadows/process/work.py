@@ -22,6 +22,7 @@ from shadows.adapters.observers import prometheus
 from shadows.core.durations import text
 from shadows.core.settings import PROCESS, process_options
 from shadows.errors import ConfigurationError
+from shadows.process.loops import expect
 from shadows.process.ports import servers
 from shadows.process.probes import Probes
 
@@ -116,6 +117,7 @@ def prepare(
         variable, count = PROCESS["processes"].variable, options.processes
         msg = f"{variable}={count} cannot work here: Worker.run is one process, and it cannot start its program anew"
         raise ConfigurationError(f"{msg}; unset it, or run the command `shadows worker`")
+    expect(options.loop)
     for path in options.tasks:
         shadow.register_collection(path)
     for function in given or ():
