@@ -116,7 +116,7 @@ async def pair(own_server: Callable[..., Server]) -> AsyncIterator[Pair]:
     options = ("--repl-diskless-sync-delay", "0", "--repl-ping-replica-period", "1")
     primary = own_server(wanted()[-1], *options)
     strait = Strait(primary.port)
-    replica = own_server(wanted()[-1], "--replicaof", f"127.0.0.1 {strait.near}", *options)
+    replica = own_server(wanted()[-1], "--replicaof", "127.0.0.1", str(strait.near), *options)
     await asyncio.to_thread(eventually, lambda: b"state=online" in ask(primary, "INFO", "replication"))
     yield Pair(primary, replica, strait)
     await strait.close()
