@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import signal
 import time
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,7 @@ import pytest
 import redis
 from redis.credentials import CredentialProvider
 
-from shadows import BrokerFull, BrokerUnavailable, NotAllowed, Shadow, Worker
+from shadows import BrokerFull, BrokerUnavailable, NotAllowed, OutcomeUnknown, Shadow, Worker
 from tests.front.acts import DEADLINE, HOUR, comes_true, heard, working
 from tests.servers import Server, wanted
 from tests.topologies import ask
@@ -132,6 +133,26 @@ async def test_a_script_that_keeps_the_server_busy(server: Server) -> None:
 
     await goes_through(server, keep_busy)
     assert said(server, "BUSY") > 0
+
+
+async def test_a_silent_server_is_not_waited_for_beyond_the_deadline(server: Server) -> None:
+    """FAULT 58, `add_deadline`: a trip has 5 s to be answered, a producer less, and it says that nobody can know."""
+    async with shadow(server, add_deadline=SOON) as shadows:
+        await shadows.add(note, key="k", when=HOUR)("word")
+        server.kill(signal.SIGSTOP)
+        began = time.monotonic()
+        with pytest.raises(OutcomeUnknown, match=r"add_deadline\).*'other'"):
+            await shadows.add(note, key="other", when=HOUR)("word")
+        assert time.monotonic() - began < 4
+        server.kill(signal.SIGCONT)
+
+
+async def test_a_name_that_nobody_knows_is_said_with_its_url() -> None:
+    """FAULT 54: the password is not in it."""
+    async with Shadow("shop", "redis://me:hush@nowhere.invalid/0", add_deadline=SOON) as shadows:
+        with pytest.raises(BrokerUnavailable, match=r"redis://me:\*\*\*@nowhere\.invalid/0: .+") as away:
+            await shadows.add(note)("word")
+    assert "hush" not in str(away.value)
 
 
 async def test_a_slow_server_costs_no_lease(server: Server) -> None:

@@ -1,8 +1,9 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
+import attrs
 import pytest
 
 from shadows.adapters.codecs.cloudpickle import CloudpickleCodec
@@ -22,7 +23,7 @@ from tests.unit.trouble import Trouble
 from tests.unit.workplace import running
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
 LOST = BrokerUnavailable("the reply was lost")
 NEVER_SENT = BrokerUnavailable("nobody is there", sent=False)
@@ -104,6 +105,50 @@ async def test_the_last_try_comes_when_the_time_is_up(trouble: Trouble) -> None:
     assert away.value is NEVER_SENT
     assert 0.2 <= loop.time() - began < 1
     assert trouble.count("schedule") <= 8  # it doubled its pauses meanwhile
+
+
+async def test_nobody_waits_for_a_silent_broker_beyond_the_deadline(
+    trouble: Trouble, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SEMANTICS, ``add_deadline``: what was sent is in doubt, what came later never left, and who came last still has
+    time.
+    """
+    monkeypatch.setattr(add, "LAST", 0.05)
+    sender, loop = producer(trouble, 0.2), asyncio.get_running_loop()
+    answers = loop.create_future()
+    trouble.broker = cast("Broker", Silent(trouble.broker, answers))
+    began = loop.time()
+    first = asyncio.create_task(sender.add(*given("first")))
+    await comes_true(lambda: trouble.count("schedule") == 1)
+    second = asyncio.create_task(sender.add(*given("second")))
+    await asyncio.sleep(0)
+    sender.deadline = 30.0
+    third = asyncio.create_task(sender.add(*given("third")))
+    with pytest.raises(OutcomeUnknown, match=r"not answered within .* s \(add_deadline\).*'first'"):
+        await first
+    with pytest.raises(BrokerUnavailable, match="not answered"):
+        await second
+    assert loop.time() - began >= 0.2
+    answers.set_result(None)
+    assert (await third).placed is Placed.SCHEDULED
+    assert await trouble.broker.read("second") is None
+    assert await trouble.broker.read("first") is not None
+
+
+@attrs.frozen
+class Silent:
+    """A broker that carries out what it is asked when it is let go."""
+
+    broker: Broker
+    go: asyncio.Future[None]
+
+    async def schedule(self, entries: Sequence[Entry], **options: Any) -> list[Placement]:
+        """Place them, later."""
+        await self.go
+        return await self.broker.schedule(entries, **options)
+
+    def __getattr__(self, verb: str) -> Any:
+        return getattr(self.broker, verb)
 
 
 async def test_each_request_has_a_deadline_of_its_own(trouble: Trouble) -> None:

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 TRIP: Final = 1000
 """The most calls that travel together: five scripts of 200."""
 
+LAST: Final = 1.0
+"""Seconds that the answer to a last try may take, once the deadline is over."""
+
 _LONGEST_PAUSE: Final = 1.0
 _SHOWN: Final = 3
 
@@ -65,6 +68,8 @@ class Producer:
     """makes the context in which trips are made"""
     _waiting: list[_Request] = attrs.field(factory=list[_Request], init=False)
     _sender: asyncio.Task[None] | None = attrs.field(default=None, init=False)
+    _timer: asyncio.TimerHandle | None = attrs.field(default=None, init=False)
+    """runs while a trip is under way, which may take longer than those have time who wait"""
 
     async def add(self, entry: Entry, call: Called) -> Placement:
         """Place one call, unless it is struck."""
@@ -98,7 +103,7 @@ class Producer:
         failures = 0
         while batch := self._next():
             try:
-                await self._trip(batch)
+                await self._timed(batch)
             except StrikesMoved as moved:  # judge them once more, with what is new
                 self.strikes.hear(moved.news)
                 for request in batch:
@@ -113,6 +118,29 @@ class Producer:
             else:
                 failures = 0
         self._sender = None
+
+    async def _timed(self, batch: Sequence[_Request]) -> None:
+        """Make a trip; nobody waits for a silent broker for longer than until his deadline and a last try."""
+        loop = asyncio.get_running_loop()
+
+        def time_is_up() -> None:  # from here on, for this process itself may have been what was silent
+            self._timer = loop.call_later(LAST, give_up)
+
+        def give_up() -> None:
+            over = loop.time() - LAST
+            for i, request in enumerate(self._waiting):
+                if request.deadline > over:
+                    self._timer = loop.call_at(request.deadline, time_is_up)
+                    return
+                request.sent = request.sent or i < len(batch)
+                msg = f"the broker has not answered within {self.deadline:g} s (add_deadline)"
+                request.fail(BrokerUnavailable(msg, sent=False))
+
+        self._timer = loop.call_at(batch[0].deadline, time_is_up)
+        try:
+            await self._trip(batch)
+        finally:
+            self._timer.cancel()
 
     async def _trip(self, batch: Sequence[_Request]) -> None:
         entries, struck = self._judged(batch)
