@@ -403,6 +403,35 @@ async def test_a_lease_outlives_renewals_that_failed(proxy: Proxy, direct: Shado
     assert ran == ["work"]
 
 
+async def test_what_a_claim_brings_too_late_is_not_begun(proxy: Proxy, direct: Shadow) -> None:
+    """INV 12: nobody renewed it while the answer lay there, as where a worker is frozen; B has run it by then."""
+    execution = await direct.add(note)("word")
+    async with proxy.shadow() as shadows:
+        shadows.register(note)
+        fault = proxy.hold_reply("claim")
+        async with working(shadows, redelivery_timeout=SHORT, within=timedelta(seconds=5)):
+            await heard(fault.happened)
+            async with working(direct, redelivery_timeout=SHORT):
+                assert await execution.get_result(timeout=DEADLINE) == "word"
+            fault.go.set()
+            after = await direct.add(note, key="after")("after")
+            assert await after.get_result(timeout=DEADLINE) == "after"
+    assert ran == ["word", "after"]
+
+
+async def test_on_a_way_where_every_claim_comes_late_calls_are_run_all_the_same(proxy: Proxy, direct: Shadow) -> None:
+    """INV 12: what was handed back once in doubt is begun the second time, as a first delivery."""
+    execution = await direct.add(note)("word")
+    async with proxy.shadow() as shadows:
+        shadows.register(note)
+        for verb in ("claim", "turn"):
+            proxy.delay_reply(verb, SHORT.total_seconds() * 0.8)
+        async with working(shadows, redelivery_timeout=SHORT, within=timedelta(seconds=5)):
+            assert await execution.get_result(timeout=DEADLINE) == "word"
+    assert ran == ["word"]
+    assert not execution.redelivered
+
+
 async def test_a_worker_that_stops_hands_back_what_it_has_not_started(proxy: Proxy, direct: Shadow) -> None:
     """INV 18: the claim was under way when it was told to stop; another worker runs the call as if nothing had been."""
     async with proxy.shadow() as shadows:

@@ -1,10 +1,9 @@
 """The loop: one pump makes every trip to the broker, and each body is one asyncio task.
 
-A trip settles what ended since the last one and claims as many calls as there are free slots, both up to
-TRIP: a worker with many slots then runs the first calls while the rest is still on its way.  When nothing
-ended and nothing is known to be ready, the free slots are promised to one claim that waits at the door: the
-server runs it when the bell rings, so a new call starts one trip sooner.  When all slots are taken, only
-the inbox is listened to.
+A trip settles what ended since the last one and claims as many calls as there are free slots, both up to TRIP: a
+worker with many slots then runs the first calls while the rest is still on its way. When nothing ended and nothing is
+known to be ready, the free slots are promised to one claim that waits at the door: the server runs it when the bell
+rings, so a new call starts one trip sooner. When all slots are taken, only the inbox is listened to.
 
 Nobody cancels the pump or a claim: a lease whose answer is lost would be nobody's.  After a broken trip the
 next claim says what this worker knows that it holds, and gets back the rest.
@@ -25,6 +24,7 @@ from shadows.core.health import Health, Signs
 from shadows.engine import insist
 from shadows.engine.admit import Admissions
 from shadows.engine.attempt import Attempt, Stop
+from shadows.engine.lateness import Lateness
 from shadows.engine.server_clock import ServerClock
 from shadows.engine.tend import RENEWALS
 from shadows.errors import BrokerUnavailable
@@ -70,6 +70,7 @@ class Loop:
     admissions: Admissions = attrs.field(init=False)
     """asks the gates for the bodies of this worker"""
     clock: ServerClock = attrs.field(init=False)
+    lateness: Lateness = attrs.field(init=False)
     running: dict[int, Attempt] = attrs.field(factory=dict[int, Attempt], init=False)
     """by fence"""
     signs: Signs = attrs.field(init=False)
@@ -106,6 +107,7 @@ class Loop:
     def __attrs_post_init__(self) -> None:
         self.signs = Signs(max(self._beat, self.options.minimum_check_interval.total_seconds()))
         self.clock = ServerClock(self.observer.clock_jumped)
+        self.lateness = Lateness(self.holder.lease / 1000)
         self.admissions = Admissions(self.broker, self.holder, self.options.reconnection_delay.total_seconds())
 
     async def run(self, *, until_finished: bool) -> None:
@@ -250,7 +252,7 @@ class Loop:
         deliveries, strikes = self.options.max_deliveries, self.runner.strikes.position
         return Order(self.holder, limit, deliveries, sweep, self.horizon, known, hear, strikes)
 
-    def _take(self, claim: Claim, order: Order, began: float) -> None:
+    def _take(self, claim: Claim, order: Order, began: float, patience: float = 0) -> None:
         """Start what was claimed and remember what else the answer tells."""
         now = self._aio.time()
         if self._failures:
@@ -264,8 +266,7 @@ class Loop:
             self.runner.strikes.hear(claim.strikes)
         if order.known is not None and not (claim.more and len(claim.leases) == order.limit):
             self._recover = False
-        if order.sweep:
-            self._sweep = claim.sweep
+        self._sweep = claim.sweep if order.sweep else self._sweep
         if not claim.enrolled:
             self.forgotten.set()
         self._look = self._look or claim.more
@@ -274,8 +275,9 @@ class Loop:
             attempt = self.running.get(fence)
             if attempt is not None and attempt.lease.key == key:
                 insist.cancel(attempt, Stop.CANCELLED, self.observer)
+        doubted = self.lateness.doubts(claim, now - began - patience)
         for lease in claim.leases:
-            self._start(lease)
+            (self._hand_back if doubted else self._start)(lease)
 
     @property
     def _beat(self) -> float:
@@ -363,9 +365,9 @@ class Loop:
             self._ring()
 
     async def _wait_at_the_door(self, order: Order) -> None:
-        began = self._aio.time()
+        began, patience = self._aio.time(), self._patience
         try:
-            claim = await self.broker.claim(order, patience=self._patience)
+            claim = await self.broker.claim(order, patience=patience)
         except BrokerUnavailable as away:
             self._listening, self._promised = False, 0
             await self._ride_out(away)
@@ -373,7 +375,7 @@ class Loop:
             self._bug = bug
         else:
             self._listening, self._promised = False, 0
-            self._take(claim, order, began)
+            self._take(claim, order, began, patience)
             self._empty_looks = 0 if claim.leases or claim.cancels else self._empty_looks + 1
             rest = began + self.options.minimum_check_interval.total_seconds() - self._aio.time()
             if self._empty_looks > 1 and rest > 0 and not (self._stopping or self._rung):
