@@ -10,6 +10,7 @@
     python3 dev.py servers                fetch the servers for the tests, once
     python3 dev.py bench [args]           run the benchmark
     python3 dev.py mutants [names]        plant known bugs, one at a time, and see that the tests catch them
+    python3 dev.py soak [args]            break everything for an hour, and see what holds
     python3 dev.py sync                   only make .venv, with every tool in it
 
 The first run finds a Python 3.12 or newer, makes .venv and installs what uv.lock names.  Later runs do that
@@ -37,7 +38,7 @@ import time
 OLDEST = (3, 12)
 HERE = os.path.dirname(os.path.abspath(__file__))
 # What a command needs; any other one needs everything.
-GROUPS = {"demo": [], "bench": [], "servers": [], "test": ["test"], "mutants": ["test"]}
+GROUPS = {"demo": [], "bench": [], "servers": [], "test": ["test"], "mutants": ["test"], "soak": ["test"]}
 EVERYTHING = ["dev"]
 REMEDY = "Install one, or set SHADOWS_PYTHON=/path/to/python"
 PROBE = "import ensurepip, sys, venv; print(*sys.version_info[:3])"
@@ -64,6 +65,7 @@ def main(arguments):
         "servers": servers,
         "bench": bench,
         "mutants": mutants,
+        "soak": soak,
         "sync": sync_only,
     }
     if command not in actions:
@@ -117,6 +119,10 @@ def mutants(python, rest):
         return fetched
     run(python, "-m", "compileall", "-q", "src", "tests", "tools")
     return run(python, "-m", "tools.mutants", *rest)
+
+
+def soak(python, rest):
+    return fetch_servers(python) or run(python, "-m", "tests.system.fire.soak", *rest)
 
 
 def lint(python, rest):

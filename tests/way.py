@@ -201,6 +201,8 @@ class Way:
                 frame, data = data[:end], data[end:]
                 verb = _verb(frame, verb)
                 self.seen.append(verb)
+                if verb not in WAITS:
+                    self._waiting.add(asked)
                 await self._open["up"].wait()
                 fault = self._fault_for(verb)
                 if fault is not None and fault.late is not None:
@@ -208,8 +210,6 @@ class Way:
                     self._deliver(frame, fault.late)
                     return
                 asked.put_nowait((verb, fault))
-                if verb not in WAITS:
-                    self._waiting.add(asked)
                 if fault is None or not fault.before:
                     away.write(frame)
             await away.drain()

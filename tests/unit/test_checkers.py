@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.system.fire import history
-from tests.system.fire.checks import CHECKS, wrong
+from tests.system.fire.checks import CHECKS, deleted, wrong
 from tests.system.fire.remains import Remains
 from tests.system.fire.story import tell
 
@@ -163,6 +163,13 @@ def test_a_bad_history_fails_its_checks_and_no_others(name: str) -> None:
 def test_every_check_has_a_bad_history() -> None:
     """A check that nothing fails checks nothing."""
     assert {name for names, _ in BAD.values() for name in names.split(", ")} == {*CHECKS}
+
+
+def test_what_was_deleted_is_no_loss_and_is_counted() -> None:
+    """So that nobody hides a loss behind a deletion."""
+    story = tell(added() + excuse(0.5, 1, deleted=True))
+    assert wrong(story) == {}
+    assert deleted(story) == ["k: acknowledged, and is unknown now"]
 
 
 def test_what_is_left_is_judged() -> None:

@@ -1,12 +1,12 @@
 """The loop: one pump makes every trip to the broker, and each body is one asyncio task.
 
 A trip settles what ended since the last one and claims as many calls as there are free slots, both up to TRIP: a
-worker with many slots then runs the first calls while the rest is still on its way. When nothing ended and nothing is
+worker with many slots then runs the first calls while the rest is still on its way.  When nothing ended and nothing is
 known to be ready, the free slots are promised to one claim that waits at the door: the server runs it when the bell
-rings, so a new call starts one trip sooner. When all slots are taken, only the inbox is listened to.
+rings, so a new call starts one trip sooner.  When all slots are taken, only the inbox is listened to.
 
-Nobody cancels the pump or a claim: a lease whose answer is lost would be nobody's.  After a broken trip the
-next claim says what this worker knows that it holds, and gets back the rest.
+Nobody cancels the pump or a claim: a lease whose answer is lost would be nobody's.  After a broken trip the next claim
+says what this worker knows that it holds, and gets back the rest.
 """
 
 from __future__ import annotations
@@ -248,9 +248,8 @@ class Loop:
         known = None
         if self._recover and self._door is None and limit > 0:
             known = (*self.held(), *(lease.token for lease, _ in (*self._ended, *self._in_flight)))
-        hear = not self._listening
         deliveries, strikes = self.options.max_deliveries, self.runner.strikes.position
-        return Order(self.holder, limit, deliveries, sweep, self.horizon, known, hear, strikes)
+        return Order(self.holder, limit, deliveries, sweep, self.horizon, known, not self._listening, strikes)
 
     def _take(self, claim: Claim, order: Order, began: float, patience: float = 0) -> None:
         """Start what was claimed and remember what else the answer tells."""
@@ -275,9 +274,9 @@ class Loop:
             attempt = self.running.get(fence)
             if attempt is not None and attempt.lease.key == key:
                 insist.cancel(attempt, Stop.CANCELLED, self.observer)
-        doubted = self.lateness.doubts(claim, now - began - patience)
+        begin = self._hand_back if self.lateness.doubts(claim, now - began - patience) else self._start
         for lease in claim.leases:
-            (self._hand_back if doubted else self._start)(lease)
+            begin(lease)
 
     @property
     def _beat(self) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import redis
@@ -30,19 +31,10 @@ ERRORS: Final = (
     "TRYAGAIN Multiple keys request during rehashing of slot",
     "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.",
     "NOREPLICAS Not enough good replicas to write.",
-    "NOSCRIPT No matching script. Please use EVAL.",
 )
 """What a server may say to anybody at any time."""
-JUNK: Final = (
-    b"HTTP/1.1 400 Bad Request\r\n\r\n",
-    b"\x00\xff\r\n",
-    b"+OK",
-    b"+OK\r\n",
-    b":7\r\n",
-    b"*-7\r\n",
-    b":\r\n",
-)
-"""What answers nothing; nothing after which somebody would have to wait for the rest."""
+JUNK: Final = (b"HTTP/1.1 400 Bad Request\r\n\r\n", b"\x00\xff\r\n", b"*-7\r\n", b":\r\n")
+"""What is no reply of any kind."""
 OF_WORKERS: Final = ("claim", "door", "turn", "renew", "wait", "admit")
 OF_PRODUCERS: Final = ("schedule", "cancel")
 PATIENCE: Final = 3.0
@@ -128,7 +120,7 @@ async def swallow(arena: Arena, dice: random.Random) -> bool:
 
 async def cut_off(arena: Arena, dice: random.Random) -> bool:
     """Let nothing of one worker through for longer than its leases last."""
-    hand = _somebody(arena, dice)
+    hand = await _somebody(arena, dice)
     if hand is None:
         return False
     felt, since = _runs_something(arena, hand), time.monotonic()
@@ -142,7 +134,6 @@ WAYS: Final[Mapping[str, Act]] = {
     "connections reset": cut,
     "connections refused": refuse,
     "black hole": swallow,
-    "worker cut off": cut_off,
 }
 
 
@@ -220,15 +211,21 @@ async def fill(arena: Arena, dice: random.Random) -> bool:
     return felt
 
 
+_DESTROY: Final = """
+local found = redis.pcall('XPENDING', KEYS[1], 'workers')
+if found.err then return 0 end
+redis.call('XGROUP', 'DESTROY', KEYS[1], 'workers') return found[1]
+"""
+
+
 async def destroy_group(arena: Arena, dice: random.Random) -> bool:
     """XGROUP DESTROY: who holds what is forgotten."""
     since = time.monotonic()
     with arena.line() as line:
-        found: Any = line.xpending(f"{arena.base}stream", "workers")
-        line.execute_command("XGROUP", "DESTROY", f"{arena.base}stream", "workers")
+        pending: Any = line.eval(_DESTROY, 1, f"{arena.base}stream")
     until = time.monotonic() + arena.lease
     append(arena.history, "excuse", since=since, until=until, deleted=False)
-    return int(found["pending"]) > 0
+    return int(pending) > 0
 
 
 _ASIDE: Final = """
@@ -286,10 +283,16 @@ SERVER: Final[Mapping[str, Act]] = {
 # Workers
 
 
-def _somebody(arena: Arena, dice: random.Random) -> Hand | None:
+async def _somebody(arena: Arena, dice: random.Random) -> Hand | None:
     """Choose a worker that is at work; the first one grows old, to be measured."""
-    hands = [hand for hand in arena.crew.hands if hand.url != arena.ways[0].url and arena.ledger.bodies.get(hand.pid)]
-    return dice.choice(hands) if hands else None
+    with suppress(TimeoutError):
+        async with asyncio.timeout(PATIENCE):
+            while True:
+                hands = [hand for hand in arena.crew.hands if hand.url != arena.ways[0].url]
+                if busy := [hand for hand in hands if _runs_something(arena, hand)]:
+                    return dice.choice(busy)
+                await asyncio.sleep(0.01)
+    return None
 
 
 def _runs_something(arena: Arena, hand: Hand) -> bool:
@@ -299,7 +302,7 @@ def _runs_something(arena: Arena, hand: Hand) -> bool:
 
 def _of_a_worker(break_one: Callable[[Arena, Hand, random.Random], Awaitable[None]]) -> Act:
     async def act(arena: Arena, dice: random.Random) -> bool:
-        hand = _somebody(arena, dice)
+        hand = await _somebody(arena, dice)
         if hand is None:
             return False
         felt = _runs_something(arena, hand)
@@ -329,4 +332,7 @@ WORKERS: Final[Mapping[str, Act]] = {
     "worker rolled": _of_a_worker(_replace),
 }
 
-ACTS: Final[Mapping[str, Act]] = {**REQUESTS, **WAYS, **SERVER, **WORKERS}
+ON_WAYS: Final[Mapping[str, Act]] = {**REQUESTS, **WAYS}
+"""What touches neither the server nor a process, and so may happen beside what does."""
+ON_PROCESSES: Final[Mapping[str, Act]] = {**SERVER, **WORKERS, "worker cut off": cut_off}
+ACTS: Final[Mapping[str, Act]] = {**ON_WAYS, **ON_PROCESSES}

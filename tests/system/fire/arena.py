@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
     from pathlib import Path
 
+    from shadows import WorkerInfo
     from tests.servers import Server
     from tests.system.fire.crew import Hand
     from tests.system.fire.remains import Remains
@@ -44,12 +45,16 @@ class Arena:
     seed: int
     name: str = "fire"
     workers: int = 3
+    concurrency: int = 10
     lease: float = 1.0
     """seconds"""
     most: int = 300
     """calls that producers keep in flight"""
     options: Sequence[str] = ()
     """of each worker's command line"""
+    tasks: str = "tests.system.fire.tasks:tasks"
+    deliveries: int = 1000
+    """how often an attempt may be lost with its worker"""
     dice: random.Random = attrs.field(init=False)
     crew: Crew = attrs.field(init=False)
     ledger: Ledger = attrs.field(init=False)
@@ -75,8 +80,18 @@ class Arena:
 
     async def __aenter__(self) -> Self:
         history.append(self.history, "seed", seed=self.seed)
-        self.crew = Crew(self.history, self.name, self.lease, options=self.options)
-        self.crew.environment = {"SHADOW_EXECUTION_TTL": f"{KEPT.total_seconds():g}"}
+        told = {"SHADOW_EXECUTION_TTL": f"{KEPT.total_seconds():g}"}
+        told["SHADOW_WORKER_MAX_DELIVERIES"] = f"{self.deliveries}"
+        self.crew = Crew(
+            self.history,
+            self.name,
+            self.lease,
+            self._listed,
+            concurrency=self.concurrency,
+            tasks=self.tasks,
+            options=self.options,
+            environment=told,
+        )
         self._stack.callback(self.crew.close)
         for _ in range(self.workers + 1):
             seen: deque[str] = deque(maxlen=1000)
@@ -85,7 +100,7 @@ class Arena:
             self.crew.hire(way.url)
         self.direct = await self._client(self.server.url)
         self.ledger = Ledger(self.history, self.direct)
-        for number in range(2):
+        for number in range(4):
             shadow = await self._client(self.ways[-1].url)
             dice = random.Random(self.dice.random())
             self.producers.append(Producer(shadow, self.ledger, dice, f"{number}", self.most))
@@ -128,6 +143,9 @@ class Arena:
                 await self.ledger.reckon()
                 await asyncio.sleep(0.1)
         await self.ledger.reckon(older=time.monotonic() + 1)
+
+    async def _listed(self) -> Sequence[WorkerInfo]:
+        return await self.direct.workers()
 
     async def _unchained(self) -> bool:
         try:

@@ -10,27 +10,36 @@ from tests.system.fire.story import ENDED
 from tests.system.fire.tasks import AT_ONCE, ATTEMPTS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from tests.system.fire.story import Body, Call, Story
 
 CLOCKS: Final = 0.02
 """Seconds by which the wall clock, by which calls come due, and the monotonic one may disagree."""
-SOON: Final = 20
+SOON: Final = 8
 """Seconds in which a call is worked off, at the latest; what was asked earlier, no deletion excuses."""
 
 
 def lost(story: Story) -> list[str]:
     """Every acknowledged call ran or has a recorded end."""
+    return [what for what, call in _unaccounted(story) if not _was_deleted(story, call)]
+
+
+def deleted(story: Story) -> list[str]:
+    """Return the acknowledged calls that did not run because somebody deleted all that was there."""
+    return [what for what, call in _unaccounted(story) if _was_deleted(story, call)]
+
+
+def _was_deleted(story: Story, call: Call) -> bool:
+    return any(one.deleted and one.since - SOON <= call.asked <= one.until for one in story.excuses)
+
+
+def _unaccounted(story: Story) -> Iterator[tuple[str, Call]]:
     returned = {body.name for body in story.bodies if body.how == "returned"}
     ran = {body.key for body in story.bodies if body.how is not None}
-    return [
-        f"{call.key}: {why}"
-        for call in story.calls.values()
-        if call.acked is not None
-        and (why := _missing(call, ran, returned))
-        and not any(one.deleted and one.since - SOON <= call.asked <= one.until for one in story.excuses)
-    ]
+    for call in story.calls.values():
+        if call.acked is not None and (why := _missing(call, ran, returned)):
+            yield f"{call.key}: {why}", call
 
 
 def _missing(call: Call, ran: set[str], returned: set[str]) -> str | None:
@@ -88,9 +97,9 @@ def stale(story: Story) -> list[str]:
             elif following.attempt > one.attempt and not (one.how == "raised" and one.end <= following.begin):
                 found.append(f"{one.key}: {following.name} is a retry of {one.name}, which has not failed")
         last, call = bodies[-1], story.calls.get(bodies[-1].key)
-        if call is None or call.repeats or call.state != "completed" or story.excused(last.begin, last.begin):
+        if call is None or call.state != "completed" or call.result == last.name:
             continue
-        if call.result != last.name and call.result in {body.name for body in bodies}:
+        if call.result in {body.name for body in bodies} and not story.excused(last.begin, last.begin):
             found.append(f"{call.key}: has the result of {call.result}, and {last.name} had a later lease")
     return found
 

@@ -5,19 +5,21 @@ from __future__ import annotations
 import asyncio
 import signal
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 import attrs
 
+from shadows import BrokerUnavailable
 from tests.system.fire.history import HISTORY, append
-from tests.system.programs import ROOT, Program
+from tests.system.programs import PATIENCE, ROOT, Program
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
     from pathlib import Path
 
-READY: Final = r"knows \d+ tasks"
-"""What a worker says when it begins."""
+    from shadows import WorkerInfo
+
 UNMEASURED: Final = {"COVERAGE_PROCESS_CONFIG": "", "COVERAGE_PROCESS_START": ""}
 """Workers under fire are busy enough; what they run of shadows is measured by other tests."""
 
@@ -50,6 +52,8 @@ class Crew:
     shadow: str
     lease: float
     """seconds"""
+    listed: Callable[[], Awaitable[Sequence[WorkerInfo]]]
+    """who is here, as the broker says"""
     concurrency: int = 10
     tasks: str = "tests.system.fire.tasks:tasks"
     options: Sequence[str] = ()
@@ -63,22 +67,31 @@ class Crew:
         """Start one more; it is not ready yet."""
         words = ["worker", "--tasks", self.tasks, "--url", url, "--shadows", self.shadow]
         words += ["--redelivery-timeout", f"{self.lease:g}s", "--concurrency", f"{self.concurrency}"]
-        words += ["--logging-format", "plain", "--reconnection-delay", "500ms", *self.options]
-        told = {HISTORY: str(self.history), "SHADOW_WORKER_MAX_DELIVERIES": "1000", **UNMEASURED, **self.environment}
+        words += ["--logging-format", "plain", "--reconnection-delay", "500ms"]
+        words += ["--debug", *self.options]
+        told = {HISTORY: str(self.history), **UNMEASURED, **self.environment}
         hand = Hand(Program(*words, cwd=self.folder, **told), url)
         self.hands.append(hand)
         append(self.history, "hired", whom=hand.pid)
         return hand
 
     async def ready(self, *hands: Hand) -> None:
-        """Wait until these are ready to work, else all."""
-        for hand in hands or [*self.hands]:
-            await asyncio.to_thread(hand.program.until, READY)
+        """Wait until these are listed, which they are when they could have claimed, else all."""
+        waiting = {hand.pid: hand for hand in hands or self.hands}
+        end = time.monotonic() + PATIENCE
+        while waiting:
+            with suppress(BrokerUnavailable):
+                for name in [worker.name for worker in await self.listed()]:
+                    waiting.pop(int(name.partition("#")[2]), None)
+            if any(hand.ended for hand in waiting.values()) or time.monotonic() > end:
+                raise AssertionError([hand.program.text for hand in waiting.values()])
+            await asyncio.sleep(0.02)
 
     async def kill(self, hand: Hand) -> None:
         """End one without a word."""
         since = time.monotonic()
-        self._leave(hand)
+        if not self._leave(hand):
+            return
         hand.program.signal(signal.SIGKILL)
         code = await asyncio.to_thread(hand.program.end)
         append(self.history, "gone", whom=hand.pid, since=since, until=None, how="killed")
@@ -101,20 +114,20 @@ class Crew:
 
     async def dismiss(self, *hands: Hand) -> None:
         """Let these end in peace, else all."""
-        leaving = hands or [*self.hands]
+        leaving = [hand for hand in hands or [*self.hands] if self._leave(hand)]
         for hand in leaving:
-            self._leave(hand)
             hand.program.signal(signal.SIGTERM)
         for hand in leaving:
             self._note_end(hand, await asyncio.to_thread(hand.program.end))
 
     def look(self) -> None:
-        """Write down who has ended although nobody asked."""
+        """Write down who has ended although nobody asked, and keep what it said beside the history."""
         for hand in [*self.hands]:
             if hand.ended:
                 self.hands.remove(hand)
                 self._past.append(hand)
                 self._note_end(hand, hand.program.end())
+                (self.history.parent / f"worker-{hand.pid}.log").write_text(hand.program.text)
 
     def close(self) -> None:
         """End whoever is left."""
@@ -125,10 +138,15 @@ class Crew:
         """Give all that one has said."""
         return next(hand.program.text for hand in [*self.hands, *self._past] if hand.pid == pid)
 
-    def _leave(self, hand: Hand) -> None:
+    def _leave(self, hand: Hand) -> bool:
+        """Let somebody end one; return whether it was still there."""
+        self.look()
+        if hand not in self.hands:
+            return False
         hand.asked = True
         self.hands.remove(hand)
         self._past.append(hand)
+        return True
 
     def _note_end(self, hand: Hand, code: int) -> None:
         append(self.history, "ended", whom=hand.pid, code=code, asked=hand.asked)

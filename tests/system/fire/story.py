@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from functools import cached_property
 from math import inf
 from typing import TYPE_CHECKING
 
@@ -124,7 +125,14 @@ class Story:
         return any(self._away(body.pid, min(body.begin, by), by))
 
     def _away(self, pid: int, since: float, until: float) -> Iterator[Absence]:
-        return (one for one in self.absences if one.pid == pid and one.since <= until and one.until >= since)
+        return (one for one in self._absences.get(pid, ()) if one.since <= until and one.until >= since)
+
+    @cached_property
+    def _absences(self) -> Mapping[int, list[Absence]]:
+        found: defaultdict[int, list[Absence]] = defaultdict(list)
+        for one in self.absences:
+            found[one.pid].append(one)
+        return found
 
     def excused(self, since: float, until: float) -> bool:
         """Return whether the broker may have forgotten leases in this time."""
