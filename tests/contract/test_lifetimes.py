@@ -91,6 +91,16 @@ async def test_dead_letters_fade(real: ServerHarness) -> None:
     assert real.ask("XLEN", real.key("!dead")) <= 100
 
 
+async def test_only_so_many_requests_are_remembered(real: ServerHarness) -> None:
+    """INV 41: what tells a repeat from a new request does not grow with the number of calls, but forgets the oldest."""
+    requests = real.key("!requests")
+    for start in range(0, 10_050, 1_050):
+        real.ask("ZADD", requests, *(part for n in range(start, start + 1_050) for part in (real.now - 1, f"run {n}")))
+    await place(real.broker, call("a", run="one"), instead("a", run="two"))
+    assert real.ask("ZCARD", requests) == 10_000
+    assert real.ask("ZSCORE", requests, "run one") is not None
+
+
 async def test_nothing_is_left_where_nothing_is_kept(real: ServerHarness) -> None:
     """INV 41, INV 42: after any way to end, only the fixed few keys and what fades within a minute are there."""
     broker, who = (await real.open(Terms(execution_ttl=0))).broker, worker()

@@ -78,15 +78,15 @@ class Watched:
         seen = await self._find()
         async with asyncio.timeout(None if seen.up else PATIENCE):
             connection = await self.server.at(seen.node).connect()
-        try:
-            await connection.send_command("INFO", "replication", check_health=False)
-            self._check_role(await connection.read_response(disable_decoding=True))
-        except ResponseError:  # we may not ask; the first write will tell
+            try:
+                await connection.send_command("INFO", "replication", check_health=False)
+                self._check_role(await connection.read_response(disable_decoding=True))
+            except ResponseError:  # we may not ask; the first write will tell
+                return connection
+            except BaseException:
+                abandon(connection)
+                raise
             return connection
-        except BaseException:
-            abandon(connection)
-            raise
-        return connection
 
     def connect_blocking(self) -> Connection:
         connection = self.server.at(self._find_blocking().node).connect_blocking()
