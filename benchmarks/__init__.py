@@ -11,6 +11,10 @@
 | `recorder.py`  | when each call started                                                        |
 | `server.py`    | the Redis or Valkey that all use, and what it tells of them                   |
 | `report.py`    | medians, ratios, the table                                                    |
+| `micro.py`     | what one run costs in the worker itself                                       |
+| `startup.py`   | how long a process takes to begin                                             |
+| `suite/`       | the whole comparison, and the targets: `dev.py bench --targets`               |
+| `libraries/`   | one file for each library of that                                             |
 
 The machine is never quiet, so the peers take turns (repetitions outermost), medians are compared, and the
 ratios are those of one run.

@@ -25,6 +25,10 @@ PREFERRED = ("redis-7.0", *servers.NAMES)
 
 def main(arguments: list[str]) -> int:
     """Measure, print, write; fail if not everything ran."""
+    if {"--targets", "--prepare", "--publish"} & {argument.split("=")[0] for argument in arguments}:
+        from benchmarks.suite import run  # noqa: PLC0415 - it has options of its own
+
+        return run.main(arguments, lambda name: name or _some_server(), _commit())
     options = _options(arguments)
     if options.micro:
         return micro.main(smoke=options.smoke)
@@ -113,6 +117,11 @@ def _options(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--smoke", action="store_true", help="only see that everything runs, in a few seconds")
     parser.add_argument("--micro", action="store_true", help="only what one run costs in the worker, without a server")
     parser.add_argument("--startup", action="store_true", help="only how long a process takes to begin")
+    parser.add_argument(
+        "--targets", action="store_true", help="the whole comparison, and what was promised; see --targets --help"
+    )
+    parser.add_argument("--prepare", action="store_true", help="only make the environments of that")
+    parser.add_argument("--publish", metavar="JSON", help="show the results of that in docs/performance.md")
     return parser.parse_args(arguments)
 
 

@@ -7,6 +7,8 @@ from typing import Any
 import redis
 
 MARK = "a-mark-of-the-benchmark"
+NAME = "benchmark"
+"""what our own connections are called"""
 
 
 class Meter:
@@ -14,7 +16,7 @@ class Meter:
 
     def __init__(self, url: str) -> None:
         client: Any = redis.Redis
-        self._client = client.from_url(url, decode_responses=True)
+        self._client = client.from_url(url, decode_responses=True, client_name=NAME)
 
     def clear(self) -> None:
         """Empty the server, scripts and counters too."""

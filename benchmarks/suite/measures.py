@@ -1,0 +1,238 @@
+"""What the suite measures of each entrant. Each takes an entrant and an empty server, and gives values by name."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from typing import TYPE_CHECKING, Final
+
+import attrs
+
+from benchmarks.server import Meter
+from benchmarks.suite.process import Child, producer, wait_for
+from benchmarks.suite.record import Record
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from benchmarks.suite.entrants import Entrant
+    from benchmarks.suite.gauge import Gauge
+
+START: Final = 20.0
+"""Seconds that a worker may take to its first call."""
+HOUR: Final = 3600.0
+OTHERS: Final = 1
+"""Connections that are not the worker's while it idles: the producer's, if it has one at all."""
+
+type Values = dict[str, float]
+
+
+class IncompleteError(Exception):
+    """Hardly anything ran."""
+
+
+@attrs.frozen
+class Sizes:
+    """How much is measured; a cap, in seconds, cuts off whoever is slow, and the rate is of what was done."""
+
+    each: int = 5_000
+    at_once: int = 10_000
+    coroutines: int = 100
+    many: int = 20_000
+    batch: int = 500
+    later: int = 2_000
+    add_cap: float = 1.0
+    drain_cap: float = 2.5
+    naps: int = 3_000
+    idle: float = 2.0
+    latency: int = 200
+    latency_gap: float = 0.02
+    due: int = 1_000
+    due_gap: float = 0.0025
+    lead: float = 1.5
+    due_cap: float = 10.0
+    settle: float = 0.5
+
+
+SMOKE: Final = Sizes(
+    each=50, at_once=200, many=500, later=50, naps=100, idle=0.3, latency=10, due=40, lead=0.5, settle=0.1
+)
+
+
+def add_and_drain(entrant: Entrant, url: str, gauge: Gauge, sizes: Sizes) -> Values:
+    """Add in three ways, look what that takes on the server, add for later, and drain it all with one worker."""
+    record = Record.make(sizes.each + sizes.at_once + sizes.many + sizes.later)
+    try:
+        found, numbers = _add(entrant, url, gauge, sizes, record)
+        return found | _drain(entrant, url, gauge, sizes, record, numbers)
+    finally:
+        record.remove()
+
+
+def drain_only(entrant: Entrant, url: str, gauge: Gauge, sizes: Sizes) -> Values:
+    """Drain a backlog with one worker."""
+    record = Record.make(sizes.many)
+    try:
+        with producer(entrant, url, record) as adds:
+            done = adds.ask("many", first=0, count=sizes.many, cap=sizes.add_cap, together=sizes.batch)["done"]
+        return _drain(entrant, url, gauge, sizes, record, done)
+    finally:
+        record.remove()
+
+
+def _add(entrant: Entrant, url: str, gauge: Gauge, sizes: Sizes, record: Record) -> tuple[Values, int]:
+    """Give what adding costs, and up to which number there are calls that are due, without a hole.
+
+    Memory is looked at while no producer is there: a hundred connections take more than a thousand calls.
+    """
+    found: Values = {}
+    empty = gauge.read().memory
+    with producer(entrant, url, record) as adds:
+        added = 0
+        ways = {
+            "each": {"count": sizes.each},
+            "at_once": {"count": sizes.at_once, "together": sizes.coroutines},
+            "many": {"count": sizes.many, "together": sizes.batch},
+        }
+        for way, arguments in ways.items():
+            before = gauge.read()
+            told = adds.ask(way, first=added, cap=sizes.add_cap, **arguments)
+            after, done = gauge.read(), told["done"]
+            found[f"add {way}"] = done / told["seconds"]
+            found[f"add {way} client"] = told["cpu"] / done * 1_000_000
+            found |= {f"add {way} {key}": value for key, value in after.since(before, done).items()}
+            added += done
+        if entrant.library == "bare":
+            before = gauge.read()
+            done = adds.ask("empty", count=sizes.each)["done"]
+            found["empty script"] = gauge.read().since(before, done)["server"]
+    now = _memory(gauge)
+    found["memory now"] = (now - empty) / added
+    if entrant.library != "bare":
+        with producer(entrant, url, record) as adds:
+            request = {"first": added, "count": sizes.later, "cap": sizes.add_cap, "when": time.time() + HOUR}
+            done = adds.ask("later", **request)["done"]
+        found["memory later"] = (_memory(gauge) - now) / done
+    return found, added
+
+
+def _memory(gauge: Gauge) -> int:
+    """Give what the server holds when its last client has gone."""
+    end = time.monotonic() + 1
+    while gauge.clients() and time.monotonic() < end:
+        time.sleep(0.01)
+    return gauge.read().memory
+
+
+def _drain(entrant: Entrant, url: str, gauge: Gauge, sizes: Sizes, record: Record, calls: int) -> Values:
+    with Child("worker", entrant, url, record) as worker:
+        _begun(worker, record)
+        before, already, spent = gauge.read(), record.count(0, calls), worker.cpu()
+        wait_for(worker, record, calls, within=sizes.drain_cap)
+        time.sleep(0.05)  # until it has told the server of the last ones
+        after, ran, spent = gauge.read(), record.count(0, calls), worker.cpu() - spent
+        clients = gauge.clients()
+    starts = sorted(filter(None, record.starts(0, calls)))
+    found: Values = {
+        "drain": (len(starts) - 1) / max(starts[-1] - starts[0], 1e-9),
+        "drained": ran,
+        "again": record.again,
+        "connections": clients,
+    }
+    if ran - already >= calls / 20:  # else it was too quick to see what that cost
+        found["drain client"] = spent / (ran - already) * 1_000_000
+        found |= {f"drain {key}": value for key, value in after.since(before, ran - already).items()}
+    return found
+
+
+def io(entrant: Entrant, url: str, gauge: Gauge, sizes: Sizes) -> Values:
+    """Drain calls that wait for 10 ms each."""
+    record = Record.make(sizes.naps)
+    try:
+        with producer(entrant, url, record) as adds:
+            request = {"first": 0, "count": sizes.naps, "cap": sizes.add_cap, "together": sizes.batch, "task": "nap"}
+            calls = adds.ask("many", **request)["done"]
+        with Child("worker", entrant, url, record) as worker:
+            _begun(worker, record)
+            wait_for(worker, record, calls, within=sizes.drain_cap / 2)
+            clients = gauge.clients()
+            wait_for(worker, record, calls, within=sizes.drain_cap / 2)
+            time.sleep(0.05)
+        starts, ends = (list(filter(None, of(0, calls))) for of in (record.starts, record.ends))
+        if not ends:
+            raise IncompleteError("no call has ended")
+        return {"io": len(ends) / (max(ends) - min(starts)), "io connections": clients}
+    finally:
+        record.remove()
+
+
+def wait(entrant: Entrant, url: str, gauge: Gauge, sizes: Sizes) -> Values:
+    """Have a worker idle, then give it a call now and then, then many that are due at their times."""
+    record = Record.make(10 + sizes.latency + sizes.due)
+    try:
+        with Child("worker", entrant, url, record, scheduling=True) as worker, producer(entrant, url, record) as adds:
+            adds.ask("paced", first=0, count=10, gap=0.01)
+            if wait_for(worker, record, 10, within=START) < 10:  # noqa: PLR2004 - all of them
+                raise IncompleteError("it does not begin")
+            time.sleep(sizes.settle)
+            return (
+                _idle(worker, url, gauge, sizes)
+                | _latency(worker, adds, record, sizes)
+                | _late(worker, adds, record, sizes)
+            )
+    finally:
+        record.remove()
+
+
+def _idle(worker: Child, url: str, gauge: Gauge, sizes: Sizes) -> Values:
+    spent = worker.cpu()
+    sent, executed = Meter(url).commands(sizes.idle)
+    spent = worker.cpu() - spent
+    return {
+        "idle commands": sent.total() / sizes.idle,
+        "idle executed": executed.total() / sizes.idle,
+        "idle client": spent / sizes.idle * 100,
+        "idle connections": gauge.clients() - OTHERS,
+    }
+
+
+def _latency(worker: Child, adds: Child, record: Record, sizes: Sizes) -> Values:
+    added: list[float] = adds.ask("paced", first=10, count=sizes.latency, gap=sizes.latency_gap)["times"]
+    wait_for(worker, record, sizes.latency, first=10, within=sizes.due_cap)
+    return _delays("latency", added, record.starts(10, 10 + sizes.latency))
+
+
+def _late(worker: Child, adds: Child, record: Record, sizes: Sizes) -> Values:
+    first = 10 + sizes.latency
+    due: list[float] = adds.ask("scheduled", first=first, count=sizes.due, gap=sizes.due_gap, lead=sizes.lead)["times"]
+    wait_for(worker, record, sizes.due, first=first, within=due[-1] - time.monotonic() + sizes.due_cap)
+    return _delays("late", due, record.starts(first, first + sizes.due))
+
+
+def _delays(name: str, begins: list[float], starts: list[float]) -> Values:
+    """Give the quantiles of what has started; nothing if more than a twentieth has not."""
+    delays = sorted((start - begin) * 1000 for begin, start in zip(begins, starts, strict=True) if start)
+    if len(delays) < len(begins) * 0.95:
+        return {f"{name} ran": len(delays) / len(begins)}
+    return {
+        f"{name} p50": statistics.median(delays),
+        f"{name} p99": delays[min(len(delays) - 1, int(len(delays) * 0.99))],
+        f"{name} early": sum(delay < -1 for delay in delays),
+    }
+
+
+def _begun(worker: Child, record: Record) -> None:
+    end = time.monotonic() + START
+    while not record.count(0, record.size):
+        worker.check()
+        if time.monotonic() > end:
+            raise IncompleteError("it does not begin")
+        time.sleep(0.005)
+
+
+def scenarios(entrant: Entrant) -> Mapping[str, Callable[[Entrant, str, Gauge, Sizes], Values]]:
+    """Give what is measured of this one."""
+    ways = {"add": add_and_drain, "drain": drain_only, "io": io, "wait": wait}
+    if "add" in entrant.scenarios:
+        del ways["drain"]
+    return {name: ways[name] for name in entrant.scenarios if name in ways}
