@@ -23,9 +23,11 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import attrs
+import cloudpickle
 import pytest
 
 from tests.system.conftest import empty_database
@@ -102,7 +104,9 @@ def test_the_programs_of_a_page_run_and_print_what_it_says(
 ) -> None:
     """One after the other, as a reader would type them; the server is in SHADOW_URL."""
     monkeypatch.setenv("SHADOW_URL", empty_database(place))
-    names: dict[str, Any] = {"__name__": "session"}
+    session = ModuleType("session")  # a real one: some libraries look up where a class or a function comes from
+    monkeypatch.setitem(sys.modules, "session", session)
+    cloudpickle.register_pickle_by_value(session)  # other processes cannot import it
     for block in blocks(page):
         if block.kind == "output":
             assert capsys.readouterr().out == block.text, f"{page}, line {block.line}"
@@ -110,7 +114,7 @@ def test_the_programs_of_a_page_run_and_print_what_it_says(
             capsys.readouterr()
             where, await_anywhere = f"{page}, line {block.line}", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
             code = compile(block.text, where, "exec", await_anywhere, dont_inherit=True)  # the __future__ of this file
-            running = eval(code, names)  # noqa: S307 - this is the point
+            running = eval(code, session.__dict__)  # noqa: S307 - this is the point
             if inspect.iscoroutine(running):
                 asyncio.run(running)
 
