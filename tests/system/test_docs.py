@@ -6,7 +6,8 @@ shell blocks run in a folder that holds the files which the page shows.  A comme
 - `<!-- file: tasks.py -->`: the block is the content of that file;
 - `<!-- output -->`: the block is what the one before it prints;
 - `<!-- shell: run -->`: run it; `<!-- shell: run in the background -->`: it runs until the page ends;
-- `<!-- shell: not run: why -->`.
+- `<!-- shell: not run: why -->`;
+- `<!-- theirs: celery -->`: Python for another library.  It is read, not run, and so are YAML, JSON, TOML and INI.
 
 A shell block without such a comment is an error, so none is left out by accident.
 """
@@ -15,13 +16,16 @@ from __future__ import annotations
 
 import ast
 import asyncio
+import configparser
 import inspect
+import json
 import os
 import re
 import shlex
 import signal
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -29,6 +33,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import cloudpickle
 import pytest
+import yaml
 
 from tests.system.conftest import empty_database
 from tests.system.programs import PATIENCE, ROOT
@@ -44,6 +49,14 @@ FENCE = re.compile(
 )
 SHOWN = {"", "text"}
 """Languages of blocks that nobody runs."""
+READERS: dict[str, Callable[[str], object]] = {
+    "ini": lambda text: configparser.ConfigParser(strict=False, interpolation=None).read_string(text),
+    "json": json.loads,
+    "python": ast.parse,
+    "toml": tomllib.loads,
+    "yaml": lambda text: list(yaml.safe_load_all(text)),
+}
+"""Languages of blocks that are only read, and what reads them."""
 
 
 @attrs.frozen
@@ -57,13 +70,17 @@ class Block:
 
     @property
     def kind(self) -> str:
-        """What is done with it: `session`, `file`, `output`, `run`, `background` or `nothing`."""
+        """What is done with it: `session`, `file`, `output`, `run`, `background`, `read` or `nothing`."""
         if self.about.startswith("file: "):
             return "file"
         if self.about == "output":
             return "output"
+        if self.about.startswith("theirs: "):
+            return "read"
         if self.language == "python":
             return "session"
+        if self.language in READERS:
+            return "read"
         if self.language in SHOWN or re.fullmatch(r"shell: not run: .{10,}", self.about):
             return "nothing"
         kinds = {"shell: run": "run", "shell: run in the background": "background"}
@@ -98,6 +115,17 @@ def test_no_block_is_left_out_by_accident(page: Path) -> None:
     assert not any(kind == "output" and kinds[i - 1] != "session" for i, kind in enumerate(kinds))
 
 
+@pytest.mark.parametrize("page", has("read"))
+def test_what_is_only_read_can_be_read(page: Path) -> None:
+    """By the parser of its language."""
+    for block in blocks(page):
+        if block.kind == "read":
+            try:
+                READERS[block.language](block.text)
+            except (SyntaxError, ValueError, configparser.Error, yaml.YAMLError) as error:
+                pytest.fail(f"{page}, line {block.line}: {error}")
+
+
 @pytest.mark.parametrize("page", has("session"))
 def test_the_programs_of_a_page_run_and_print_what_it_says(
     page: Path, place: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -120,7 +148,7 @@ def test_the_programs_of_a_page_run_and_print_what_it_says(
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("page", has("run"))
 def test_the_commands_of_a_page_run(
     page: Path, one_place: str, program: Callable[..., Program], tmp_path: Path
@@ -145,7 +173,7 @@ def test_the_commands_of_a_page_run(
                     env={**os.environ, "PATH": path, "SHADOW_URL": url},
                     capture_output=True,
                     text=True,
-                    timeout=PATIENCE,
+                    timeout=3 * PATIENCE,  # a block may hold several commands
                     check=False,
                 )
                 assert done.returncode == 0, f"{page}, line {block.line}:\n{done.stdout}{done.stderr}"
