@@ -26,14 +26,13 @@ import signal
 import subprocess
 import sys
 import tomllib
+from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import attrs
-import cloudpickle
 import pytest
-import yaml
 
 from tests.system.conftest import empty_database
 from tests.system.programs import PATIENCE, ROOT
@@ -47,6 +46,8 @@ PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
 FENCE = re.compile(
     r"^(?:<!-- (?P<about>[^\n]*?) -->\n)?```(?P<language>[^\n]*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL
 )
+yaml: Any = import_module("yaml")  # which tells no types
+
 SHOWN = {"", "text"}
 """Languages of blocks that nobody runs."""
 READERS: dict[str, Callable[[str], object]] = {
@@ -134,7 +135,7 @@ def test_the_programs_of_a_page_run_and_print_what_it_says(
     monkeypatch.setenv("SHADOW_URL", empty_database(place))
     session = ModuleType("session")  # a real one: some libraries look up where a class or a function comes from
     monkeypatch.setitem(sys.modules, "session", session)
-    cloudpickle.register_pickle_by_value(session)  # other processes cannot import it
+    import_module("cloudpickle").register_pickle_by_value(session)  # other processes cannot import it
     for block in blocks(page):
         if block.kind == "output":
             assert capsys.readouterr().out == block.text, f"{page}, line {block.line}"
