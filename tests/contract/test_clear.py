@@ -155,3 +155,15 @@ async def test_what_is_added_while_a_clear_is_under_way_stays(real: ServerHarnes
     backend.broker.scripts.driver = Adding(backend.driver, lambda: place(other, call("late")))  # type: ignore[assignment]
     assert await real.broker.clear() == 250
     assert keys(await take(other, worker())) == ["late"]
+
+
+@pytest.mark.parametrize("line", ["scheduled", "ready"])
+async def test_each_step_of_a_clear_is_bounded(real: ServerHarness, line: str) -> None:
+    """INV 43: it ends no more calls than it was asked to, however many wait."""
+    backend: RedisBackend = real.backend  # type: ignore[assignment]
+    after = 60 if line == "scheduled" else None
+    await place(real.broker, *(call(f"k{number}", after=after) for number in range(250)))
+    ended, looked, *_ = await backend.broker.scripts.run("clear", line, 200, "", "")
+    assert (ended, looked) == (200, 200)
+    counts = (await real.broker.survey(0)).counts
+    assert counts.scheduled + counts.queued == 50

@@ -290,6 +290,28 @@ async def test_a_cancel_that_comes_too_late_reaches_nobody_else() -> None:
     assert await house.is_in("k", "completed")
 
 
+async def test_a_cancel_of_another_lease_leaves_the_running_body_alone() -> None:
+    """INV 31: it was meant for the run before this one, or for another key."""
+    house, go = House(), asyncio.Event()
+
+    async def body() -> None:
+        await heard(go)
+
+    await house.add(body, "k")
+    async with house.turning():
+        await comes_true(lambda: len(house.loop.running) == 1 and house.loop._listening)
+        (fence,) = house.loop.running
+        cancels = (("k", fence - 1), ("other", fence))
+        told = Claim((), None, "-", more=False, left=1, cancels=cancels, enrolled=True)
+        claims = house.trouble.count("claim")
+        house.trouble.before("claim", lambda: told)
+        await house.trouble.broker.ring(house.who)
+        await comes_true(lambda: house.trouble.count("claim") > claims + 1)
+        go.set()
+        await comes_true(lambda: not (house.loop.running or house.loop._ended or house.loop._in_flight))
+        assert await house.is_in("k", "completed")
+
+
 async def test_a_worker_that_presence_has_forgotten_is_told() -> None:
     """INV 34: the answer to its heartbeat says so; it has to check in again."""
     house = House()
