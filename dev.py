@@ -11,6 +11,7 @@
     python3 dev.py bench [args]           run the benchmark
     python3 dev.py mutants [names]        plant known bugs, one at a time, and see that the tests catch them
     python3 dev.py soak [args]            break everything for an hour, and see what holds
+    python3 dev.py reference [--check]    write docs/reference and docs/llms.txt anew from the code
     python3 dev.py sync                   only make .venv, with every tool in it
 
 The first run finds a Python 3.12 or newer, makes .venv and installs what uv.lock names.  Later runs do that
@@ -66,6 +67,7 @@ def main(arguments):
         "bench": bench,
         "mutants": mutants,
         "soak": soak,
+        "reference": reference,
         "sync": sync_only,
     }
     if command not in actions:
@@ -123,6 +125,10 @@ def mutants(python, rest):
 
 def soak(python, rest):
     return fetch_servers(python) or run(python, "-m", "tests.system.fire.soak", *rest)
+
+
+def reference(python, rest):
+    return run(python, "-m", "tools.reference", *rest)
 
 
 def lint(python, rest):

@@ -7,7 +7,7 @@ shell blocks run in a folder that holds the files which the page shows.  A comme
 - `<!-- output -->`: the block is what the one before it prints;
 - `<!-- shell: run -->`: run it; `<!-- shell: run in the background -->`: it runs until the page ends;
 - `<!-- shell: not run: why -->`;
-- `<!-- theirs: celery -->`: Python for another library.  It is read, not run, and so are YAML, JSON, TOML and INI.
+- `<!-- theirs: celery -->`: Python for another library; `<!-- signature -->`: how something is called.  It is read, not run, and so are YAML, JSON, TOML and INI.
 
 A shell block without such a comment is an error, so none is left out by accident.
 """
@@ -76,7 +76,7 @@ class Block:
             return "file"
         if self.about == "output":
             return "output"
-        if self.about.startswith("theirs: "):
+        if self.about.startswith("theirs: ") or self.about == "signature":
             return "read"
         if self.language == "python":
             return "session"
@@ -188,7 +188,7 @@ def test_the_commands_of_a_page_run(
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_every_link_to_a_file_leads_somewhere(page: Path) -> None:
     """The builder of the docs looks only at links inside of docs."""
-    for target in re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text()):
+    for target in re.findall(r"\]\((?!https?:)([^)#]+)", FENCE.sub("", page.read_text())):
         assert (page.parent / target).exists(), target
 
 

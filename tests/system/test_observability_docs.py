@@ -24,23 +24,6 @@ print(prometheus.exposition().decode(), end="")
 """
 
 
-def test_the_table_of_metrics_is_the_list_of_instruments() -> None:
-    """Each with its name in Prometheus, its kind, its labels and what it means, in the same order."""
-    _, _, rest = PAGE.partition("<!-- instruments:")
-    table, _, _ = rest.partition("\n\n**")
-    rows = [line.strip("| ").split(" | ") for line in table.splitlines() if line.startswith("| `")]
-    assert rows == [
-        [
-            f"`{one.name}`",
-            f"`{one.exposed}`",
-            str(one.kind),
-            ", ".join(label.removeprefix("shadows.") for label in one.labels),
-            one.means,
-        ]
-        for one in INSTRUMENTS
-    ]
-
-
 def test_every_metric_that_the_page_names_exists() -> None:
     """The questions for Prometheus, too."""
     exist = {name for one in INSTRUMENTS for name in (one.name, one.exposed, f"{one.exposed}_bucket")}

@@ -13,22 +13,25 @@ class Code(enum.IntEnum):
     """What the exit code says.  A forced end is 128 and the signal's number: 130 and 143."""
 
     OK = 0
+    """done"""
     FAILED = 1
-    """the command could not do what was asked, or the call that it followed has not completed"""
+    """the command could not do what was asked; of ``doctor``: something is wrong; of ``worker --check``: the worker is
+    not well; of ``watch`` and ``--wait``: the call has failed or was cancelled
+    """
     USAGE = 2
     """there is no such command or option"""
     NOT_FOUND = 3
     """there is no such call, dead letter, strike, task or worker"""
     REFUSED = 4
-    """the state of things does not allow it, such as a key that is taken or a strike that forbids"""
+    """refused: the key is taken, the call is struck, or it has ended already"""
     UNREACHABLE = 69
-    """the server is away"""
+    """the server cannot be reached"""
     INTERNAL = 70
-    """a mistake in shadows, or something ended the process's event loop"""
+    """a mistake in shadows, or no memory is left, or something ended the process's event loop"""
     TIMED_OUT = 75
     """what was waited for did not happen in time"""
     NOT_ALLOWED = 77
-    """the server refuses the credentials, or the user lacks a right"""
+    """the server does not allow it: it refuses the credentials, or the user lacks a right"""
     CONFIGURATION = 78
     """an option, a variable, a task module or a server that cannot work"""
 

@@ -7,7 +7,8 @@ from urllib.parse import unquote
 
 import attrs
 
-_RESERVED = frozenset({"stream", "queue", "runs", "results", "workers", "worker-tasks", "strikes", "concurrency", "-"})
+RESERVED = frozenset({"stream", "queue", "runs", "results", "workers", "worker-tasks", "strikes", "concurrency", "-"})
+"""First segments of a key that are ours."""
 _ID = re.compile(r"[0-9]{1,19}-[0-9]{1,19}")
 _ENCODED = re.compile(r"[%\x00-\x1f\x7f-\x9f]")
 
@@ -20,11 +21,11 @@ def encode(key: str) -> str:
     """Return the key as it stands in key names: ``%`` and control characters are percent-encoded, and so is
     the first character of a first segment that belongs to the system.
     """
-    if key.isalnum() and key not in _RESERVED:  # as most are
+    if key.isalnum() and key not in RESERVED:  # as most are
         return key
     if not key.isprintable() or "%" in key:
         key = _ENCODED.sub(lambda match: _percent(match.group()), key)
-    if key.partition(":")[0] in _RESERVED or key.startswith("!"):
+    if key.partition(":")[0] in RESERVED or key.startswith("!"):
         return _percent(key[0]) + key[1:]
     return key
 
