@@ -12,11 +12,10 @@ from typing import Any, Final, is_typeddict
 import shadows
 from shadows.errors import ShadowsError
 from shadows.wiring import ShadowArguments
+from tools.public_api import MODULES
 from tools.reference.markup import body, code, first, sentence, table, told
 from tools.reference.signatures import construction, fields, returned, signatures
 
-_ELSEWHERE: Final = ("codecs", "dependencies")
-"""public modules that no name of `shadows` leads to"""
 _HEAD: Final = """\
 # Python
 
@@ -38,7 +37,8 @@ def page() -> str:
             parts += [f"## {title[0].upper()}{title[1:]}\n", *entries]
         if "Shadow" in names:
             parts.append("\n".join(_entry(ShadowArguments, "ShadowArguments")))
-    for module in (*modules, *(importlib.import_module(f"shadows.{name}") for name in _ELSEWHERE)):
+    others = [importlib.import_module(name) for name in MODULES if name != "shadows"]
+    for module in dict.fromkeys([*modules, *others]):
         parts += _module(module, module.__name__)
     return "\n".join(parts)
 
@@ -146,5 +146,5 @@ def _members(kind: type[Any], owner: str) -> Iterator[str]:
 
 
 def _signature(*lines: str) -> str:
-    text = "\n".join(lines)
+    text = "\n".join(lines).replace("'", '"')  # as the formatter would have it
     return f"<!-- signature -->\n```python\n{text}\n```\n"

@@ -102,7 +102,9 @@ def told(module: str, owner: str | None = None) -> dict[str, str]:
     for node, after in pairwise(scope):
         match node, after:
             case (
-                ast.Assign(targets=[ast.Name(id=name)]) | ast.AnnAssign(target=ast.Name(id=name)),
+                ast.Assign(targets=[ast.Name(id=name)])
+                | ast.AnnAssign(target=ast.Name(id=name))
+                | ast.TypeAlias(name=ast.Name(id=name)),
                 ast.Expr(value=ast.Constant(value=str(text))),
             ):
                 found[name] = text

@@ -23,8 +23,9 @@ def signatures(function: Callable[..., Any], name: str) -> list[str]:
 
 def construction(kind: type[Any]) -> str:
     """Return how an instance is made; only the name where nobody is meant to make one."""
+    ours = getattr(kind.__init__, "__module__", "").startswith("shadows")
     told = "\nArgs:" in inspect.cleandoc(kind.__doc__ or "")
-    if issubclass(kind, enum.Enum) or kind.__init__ is object.__init__ or (attrs.has(kind) and not told):
+    if issubclass(kind, enum.Enum) or not (ours or attrs.has(kind)) or (attrs.has(kind) and not told):
         return f"class {kind.__name__}: ..."
     made = "\n".join(signatures(kind.__init__, "__init__"))
     return f"class {kind.__name__}:\n{textwrap.indent(made, '    ')}"
@@ -36,9 +37,10 @@ def returned(function: Any) -> str:
 
 
 def fields(kind: type[Any]) -> list[tuple[str, str]]:
-    """Return the public fields of an attrs class, with their types."""
+    """Return the public fields of an attrs class or a pydantic model, with their types."""
     if not attrs.has(kind):
-        return []
+        named: dict[str, Any] = getattr(kind, "model_fields", {})
+        return [(name, _shown(each.annotation)) for name, each in named.items()]
     return [(each.name, _shown(each.type)) for each in attrs.fields(kind) if not each.name.startswith("_")]
 
 
