@@ -7,7 +7,8 @@ shell blocks run in a folder that holds the files which the page shows.  A comme
 - `<!-- output -->`: the block is what the one before it prints;
 - `<!-- shell: run -->`: run it; `<!-- shell: run in the background -->`: it runs until the page ends;
 - `<!-- shell: not run: why -->`;
-- `<!-- theirs: celery -->`: Python for another library; `<!-- signature -->`: how something is called.  It is read, not run, and so are YAML, JSON, TOML and INI.
+- `<!-- theirs: celery -->`: Python for another library; `<!-- signature -->`: how something is called.  Such is read,
+  not run, and so are YAML, JSON, TOML and INI.
 
 A shell block without such a comment is an error, so none is left out by accident.
 """
