@@ -61,8 +61,10 @@ def working(place: Place) -> Iterator[None]:
     """Run a worker in a thread with a loop of its own, as if it were another process."""
     begun, told = threading.Event(), threading.Event()
 
+    url = place.url.replace("client=glide", "client=redis-py")  # which serves one event loop of a process
+
     async def work() -> None:
-        async with place.shadow() as shadows, Worker(shadows) as worker:
+        async with Shadow(place.name, url) as shadows, Worker(shadows) as worker:
             for task in (double, halve, slow):
                 shadows.register(task)
             run = asyncio.create_task(worker.run_forever())
