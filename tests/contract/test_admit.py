@@ -13,7 +13,7 @@ from shadows.ports.admission import Admission, Passage
 from shadows.ports.backend import Terms
 from shadows.ports.broker import Order
 from shadows.ports.looking import Part
-from tests.contract.acts import (
+from shadows.testing.exam.acts import (
     LEASE,
     admit,
     at_gates,
@@ -146,7 +146,7 @@ async def test_each_lease_of_a_batch_is_asked_alone_and_in_order(harness: Harnes
     assert await broker.admit(who, []) == []
 
 
-async def test_a_batch_may_be_larger_than_one_script_handles(harness: Harness) -> None:
+async def test_a_batch_of_asks_may_be_larger_than_one_script_handles(harness: Harness) -> None:
     """INV 43: the adapter splits it; one is admitted, the others stand in line."""
     broker, who = harness.broker, worker()
     await place(broker, *(call(f"k{number}") for number in range(250)))

@@ -7,7 +7,7 @@ import pytest
 from shadows.core import verdict
 from shadows.ports.backend import Terms
 from shadows.ports.broker import Cancellation
-from tests.contract.acts import (
+from shadows.testing.exam.acts import (
     LEASE,
     back,
     call,

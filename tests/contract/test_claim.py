@@ -4,7 +4,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from shadows.ports.broker import Order
-from tests.contract.acts import (
+from shadows.testing.exam.acts import (
     LEASE,
     call,
     claim,

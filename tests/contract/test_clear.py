@@ -7,7 +7,7 @@ import pytest
 
 from shadows.adapters.redis.driver import NoScript
 from shadows.ports.backend import Terms
-from tests.contract.acts import (
+from shadows.testing.exam.acts import (
     call,
     claim,
     dead,

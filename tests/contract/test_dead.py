@@ -9,7 +9,7 @@ import pytest
 from shadows.core import verdict
 from shadows.ports.backend import Terms
 from shadows.ports.broker import Settlement
-from tests.contract.acts import (
+from shadows.testing.exam.acts import (
     LEASE,
     back,
     call,

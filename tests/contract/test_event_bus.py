@@ -1,18 +1,18 @@
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
 
 from shadows.core import verdict
 from shadows.ports.looking import Part
-from tests.contract.acts import (
+from shadows.testing.exam.acts import (
     LEASE,
     back,
     call,
     dead,
     done,
+    hear,
     instead,
     look,
     place,
@@ -25,20 +25,7 @@ from tests.contract.acts import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
-    from shadows.ports.event_bus import Hint
     from tests.contract.harness import Harness
-
-
-async def hear(hints: AsyncIterator[Hint | None], count: int = 1) -> list[Hint]:
-    """Return the next hints, without the words that something may have been missed."""
-    heard: list[Hint] = []
-    while len(heard) < count:
-        hint = await asyncio.wait_for(anext(hints), 5)
-        if hint is not None:
-            heard.append(hint)
-    return heard
 
 
 async def test_a_watched_run_tells_of_its_whole_life(harness: Harness) -> None:

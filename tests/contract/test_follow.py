@@ -13,10 +13,11 @@ from shadows.core.verdict import Occurrence
 from shadows.ports.backend import Terms
 from shadows.ports.broker import Order, Settlement
 from shadows.ports.looking import Part, Record
-from tests.contract.acts import (
+from shadows.testing.exam.acts import (
     LEASE,
     call,
     done,
+    hear,
     instead,
     keys,
     look,
@@ -30,8 +31,6 @@ from tests.contract.acts import (
     take_one,
     worker,
 )
-from tests.contract.test_event_bus import hear
-from tests.contract.test_forgetful_servers import commands_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -370,6 +369,8 @@ async def test_past_records_fade_and_the_next_occurrence_inherits_no_lifetime(re
 
 async def test_a_run_that_nothing_follows_costs_nothing_for_it(real: ServerHarness) -> None:
     """The commonest verdict of all: the server does for it what it did before there were occurrences."""
+    from tests.contract.test_forgetful_servers import commands_of  # noqa: PLC0415 - the exam has no such file
+
     broker, who = real.broker, worker()
     await place(broker, call("a", run="one"), call("b", run="two"))
     first, second = await take(broker, who)

@@ -12,7 +12,7 @@ from shadows.core.scheduling import Due
 from shadows.ports.admission import Admission, Passage
 from shadows.ports.backend import Terms
 from shadows.ports.broker import Order
-from tests.contract.acts import (
+from shadows.testing.exam.acts import (
     LEASE,
     admit,
     at_gates,

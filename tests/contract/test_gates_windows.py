@@ -10,7 +10,7 @@ import pytest
 from shadows.core import verdict
 from shadows.core.gates import Cooldown, Debounce, Rate, Slots
 from shadows.ports.admission import Admission, Passage
-from tests.contract.acts import (
+from shadows.testing.exam.acts import (
     LEASE,
     admit,
     at_gates,

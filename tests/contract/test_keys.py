@@ -7,7 +7,7 @@ import pytest
 from shadows.core import verdict
 from shadows.ports.broker import Order, Placed
 from shadows.ports.looking import Part
-from tests.contract.acts import call, instead, keys, look, place, settle, state, take, worker
+from shadows.testing.exam.acts import call, instead, keys, look, place, settle, state, take, worker
 
 if TYPE_CHECKING:
     from tests.contract.harness import Harness

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from shadows.ports.broker import Order
-from tests.contract.acts import call, claim, keys, place, retry, settle, take, take_one, worker
+from shadows.testing.exam.acts import call, claim, keys, place, retry, settle, take, take_one, worker
 
 if TYPE_CHECKING:
     from tests.contract.harness import Harness

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tests.contract.acts import LEASE, call, claim, done, keys, place, settle, sweep, take_one, worker
+from shadows.testing.exam.acts import LEASE, call, claim, done, keys, place, settle, sweep, take_one, worker
 
 if TYPE_CHECKING:
     from tests.contract.harness import Harness

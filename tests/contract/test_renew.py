@@ -3,7 +3,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from tests.contract.acts import LEASE, back, call, done, keys, place, settle, sweep, take, take_one, worker
+from shadows.testing.exam.acts import LEASE, back, call, done, keys, place, settle, sweep, take, take_one, worker
 
 if TYPE_CHECKING:
     from tests.contract.harness import Harness

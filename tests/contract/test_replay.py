@@ -14,7 +14,7 @@ from shadows.ports.backend import Terms
 from shadows.ports.broker import Order
 from shadows.ports.letters import Replay, Replayed
 from shadows.ports.strike_log import Instruction, StrikesMoved
-from tests.contract.acts import (
+from shadows.testing.exam.acts import (
     call,
     dead,
     done,

@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from shadows.ports.backend import Terms
-from tests.contract.acts import LEASE, call, done, instead, place, retry, settle, sweep, take_one, worker
+from shadows.testing.exam.acts import LEASE, call, done, instead, place, retry, settle, sweep, take_one, worker
 
 if TYPE_CHECKING:
     from tests.contract.harness import Harness

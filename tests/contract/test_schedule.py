@@ -7,7 +7,7 @@ import pytest
 
 from shadows.ports.backend import Terms
 from shadows.ports.broker import Placed
-from tests.contract.acts import (
+from shadows.testing.exam.acts import (
     call,
     claim,
     done,

@@ -13,13 +13,14 @@ from shadows.ports.backend import Terms
 from shadows.ports.broker import Order
 from shadows.ports.looking import Part, Record
 from shadows.ports.seeding import Seed, Seeding
-from tests.contract.acts import (
+from shadows.testing.exam.acts import (
     LEASE,
     back,
     call,
     claim,
     dead,
     done,
+    hear,
     instead,
     keys,
     look,
@@ -33,7 +34,6 @@ from tests.contract.acts import (
     unknown,
     worker,
 )
-from tests.contract.test_event_bus import hear
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

@@ -10,7 +10,7 @@ from shadows.core import verdict
 from shadows.core.gates import Cooldown, Debounce, Rate, Slots
 from shadows.ports.looking import Part, Standing
 from shadows.ports.strike_log import Instruction
-from tests.contract.acts import (
+from shadows.testing.exam.acts import (
     admit,
     at_gates,
     call,

@@ -9,7 +9,7 @@ import pytest
 from shadows.core.scheduling import Due
 from shadows.errors import ConfigurationError
 from shadows.ports.strike_log import MOST, MOST_RESTORES, Instruction, News
-from tests.contract.acts import call, claim, place, worker
+from shadows.testing.exam.acts import call, claim, place, worker
 
 if TYPE_CHECKING:
     from shadows.ports.strike_log import StrikeLog

@@ -11,7 +11,7 @@ import pytest
 from shadows.adapters.redis.broker import Scripts
 from shadows.ports.broker import BATCH, Entry, OnLive, Order
 from shadows.ports.strike_log import Instruction, StrikesMoved
-from tests.contract.acts import call, claim, done, instead, keys, look, place, start, state, take_one, worker
+from shadows.testing.exam.acts import call, claim, done, instead, keys, look, place, start, state, take_one, worker
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -6,7 +6,7 @@ import pytest
 
 from shadows.core.lifecycle import ExecutionState
 from shadows.ports.looking import Counts, Part, Record
-from tests.contract.acts import (
+from shadows.testing.exam.acts import (
     LEASE,
     call,
     dead,

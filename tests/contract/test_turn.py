@@ -6,7 +6,7 @@ import pytest
 
 from shadows.core import verdict
 from shadows.ports.broker import Order
-from tests.contract.acts import (
+from shadows.testing.exam.acts import (
     LEASE,
     back,
     call,

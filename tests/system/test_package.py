@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import attrs
 import pytest
 
+from shadows.testing.exam import QUESTIONS
 from tests.system.programs import ROOT
 
 if TYPE_CHECKING:
@@ -129,6 +130,54 @@ def test_an_extra_that_is_missing_is_a_sentence(installed: Installed, program: s
     assert f"pip install 'shadow-task[{EXTRAS[program]}]'" in done.stderr.splitlines()[-1], done.stderr
 
 
+EXAM = """
+import attrs
+import pytest
+from shadows.testing.exam import *
+
+class Forgetful:
+    def __init__(self, right):
+        self.right = right
+
+    def __getattr__(self, name):
+        return getattr(self.right, name)
+
+    async def cancel(self, key):
+        await self.right.cancel(key)
+        return await self.right.cancel(key)
+
+class Harness(MemoryHarness):
+    async def open(self, terms=None, *, name=""):
+        backend = await super().open(terms, name=name)
+        return attrs.evolve(backend, broker=Forgetful(backend.broker)) if BROKEN else backend
+
+@pytest.fixture
+async def harness():
+    async with Harness() as harness:
+        yield harness
+"""
+
+
+def test_another_backend_can_sit_the_exam(installed: Installed) -> None:
+    """With what is installed, pytest and pytest-asyncio: one that is right passes all of it, a broken one does not."""
+    folder = installed.wheel.parent / "exam"
+    uv("venv", "--quiet", "--python", sys.executable, folder / "venv")
+    python = folder / "venv" / "bin" / "python"
+    uv("pip", "install", "--quiet", "--python", python, installed.wheel, "pytest", "pytest-asyncio")
+    (folder / "pytest.ini").write_text("[pytest]\nasyncio_mode = auto\n")
+    outcomes: list[tuple[int, str]] = []
+    for broken, options in ((False, []), (True, ["-x", "-k", "cancel"])):
+        (folder / f"test_{broken}.py").write_text(f"BROKEN = {broken}\n{EXAM}")
+        command = [str(python), "-I", "-m", "pytest", "-q", *options, f"test_{broken}.py"]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder, timeout=250)
+        outcomes.append((done.returncode, done.stdout))
+    (passed, told), (failed, complaint) = outcomes
+    assert passed == 0, told
+    assert int(re.findall(r"(\d+) passed", told)[0]) > 500
+    assert failed == 1, complaint
+    assert "AssertionError: assert " in complaint, "asserts tell what they compare"
+
+
 def test_the_metadata_is_complete(installed: Installed) -> None:
     """What an index shows, and checks: name, license, Python, a description that is rendered."""
     metadata = installed.metadata()
@@ -155,7 +204,8 @@ def test_it_holds_what_it_should_and_nothing_else(installed: Installed) -> None:
     assert {name.partition("/")[0].partition("-")[0] for name in names} == {"shadows", "shadow_task"}
     sources = {str(path.relative_to(ROOT / "src")) for path in (ROOT / "src").rglob("*") if path.is_file()}
     wanted = {name for name in sources if "__pycache__" not in name}
-    assert {name for name in names if name.startswith("shadows/")} == wanted
+    questions = {f"shadows/testing/exam/questions/test_{name}.py" for name in QUESTIONS}
+    assert {name for name in names if name.startswith("shadows/")} == wanted | questions
     assert {"shadows/py.typed", "shadows/adapters/redis/scripts/claim.lua"} <= wanted
     with tarfile.open(installed.sdist) as sdist:
         held = {name.partition("/")[2] for name in sdist.getnames()}
