@@ -21,6 +21,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import traceback
 from collections.abc import Iterable, Iterator, Sequence
@@ -39,6 +40,8 @@ REMEDY: Final = (
 )
 LONGEST: Final = 20
 """seconds for one test where a bug is planted: one that waits for ever has noticed it as well"""
+PATIENCE: Final = 120
+"""seconds for all tests of one bug; then they have not come to their end"""
 _COPIED: Final = ("src", "tests", "tools", "docs", "examples", "deploy", "benchmarks", "pyproject.toml", "dev.py")
 _IMPORTED: Final = (
     "hypothesis.strategies", "attrs", "cloudpickle", "cronsim", "hiredis", "opentelemetry.sdk.metrics",
@@ -150,6 +153,10 @@ class Copy:
         os.environ |= {"PYTHONPATH": os.pathsep.join(paths), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
         for name in [name for name in sys.modules if name.partition(".")[0] == "tools"]:
             del sys.modules[name]  # the tests are to use the tools of the copy
+        if job.mutant:  # a body that does not end even when it is cancelled keeps its event loop, and so pytest
+            limit = threading.Timer(PATIENCE, os._exit, [1])
+            limit.daemon = True
+            limit.start()
         plugins = [option for plugin in _PLUGINS for option in ("-p", plugin)]
         more = ["-o", f"timeout={LONGEST}"] if job.mutant else []
         options = [*plugins, "-p", "no:cacheprovider", "-q", "--slow", *more, "--servers", job.servers]
