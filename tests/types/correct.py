@@ -52,6 +52,14 @@ from shadows.dependencies import (
     current_shadow,
     decision,
 )
+from shadows.testing import (
+    VirtualClock,
+    assert_no_tasks,
+    assert_task_count,
+    assert_task_not_scheduled,
+    assert_task_scheduled,
+    inline,
+)
 
 
 class Order:
@@ -384,3 +392,14 @@ def without_a_loop(shadows: SyncShadow, order: Order, mailer: Mailer) -> None:
         assert_type(entered, SyncShadow)
         found = entered.get_execution("s")
         assert_type(found, Execution[Any] | None)
+
+
+async def test_in_an_application(shadow: Shadow, worker: Worker, virtual_clock: VirtualClock) -> None:
+    assert_type(await assert_task_scheduled(shadow, ship, args=[1], kwargs={"express": True}, key="s"), Execution[Any])
+    await assert_task_not_scheduled(shadow, "ship")
+    await assert_task_count(shadow, weigh, count=1)
+    await assert_no_tasks(shadow)
+    await virtual_clock.advance(days=7)
+    assert_type(virtual_clock.now(), datetime)
+    async with inline(shadow, concurrency=2) as running:
+        assert_type(running, Worker)

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from contextvars import Context
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 import attrs
 
@@ -17,12 +17,13 @@ from shadows.errors import ConfigurationError, ExecutionCancelled
 from shadows.worker import Worker
 
 if TYPE_CHECKING:
+    from shadows.core.arguments import WorkerArguments
     from shadows.execution import Execution
     from shadows.shadow import Shadow
 
 
 @asynccontextmanager
-async def inline(shadow: Shadow, **options: Any) -> AsyncGenerator[Worker]:
+async def inline(shadow: Shadow, **options: Unpack[WorkerArguments]) -> AsyncGenerator[Worker]:
     """Let calls that are due run before ``add``, ``replace`` and their like return, and raise what they raise.
 
     ::
