@@ -35,7 +35,8 @@ def one_of_each() -> list[str]:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run with each place: `place` is the URL of memory, of a Redis and of a Valkey in turn, `real_place` of the
-    latter two, `one_place` of one of them; `one_name` is the name of a server.  Where there is none, it is a skip.
+    latter two, `one_place` of one of them; `one_name` and `each_name` are the names of one and of both.
+    Where there is none, it is a skip.
     """
     if {"place", "here"} & set(metafunc.fixturenames):
         metafunc.parametrize("place", ["memory", *one_of_each()], indirect=True)
@@ -45,6 +46,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("one_place", one_of_each()[-1:], indirect=True)
     if "one_name" in metafunc.fixturenames:
         metafunc.parametrize("one_name", one_of_each()[-1:])
+    if "each_name" in metafunc.fixturenames:
+        metafunc.parametrize("each_name", one_of_each())
 
 
 def _url(request: pytest.FixtureRequest, servers: Servers) -> str:
