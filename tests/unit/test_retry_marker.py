@@ -97,6 +97,13 @@ def test_asking_counts_as_an_attempt_like_any_other() -> None:
     assert last.next_due(asked.value, random=0.5) is None
 
 
+@pytest.mark.parametrize("attempts", [2, None])
+def test_an_attempt_that_asks_and_gets_the_next_one_is_not_told_that_there_is_none(attempts: int | None) -> None:
+    """Its worker logs the text beside "will be tried again"."""
+    with pytest.raises(TryAgain, match=r"^the task asked to be tried again$"):
+        Retry(attempts=attempts).for_run(running(attempt=1)).after(S)
+
+
 def test_asking_passes_through_the_body_s_own_exception_handler() -> None:
     """``except Exception`` around the body's work must not swallow it."""
 

@@ -25,8 +25,8 @@ class TryAgain(BaseException):
     It is no Exception, so that the body's own ``except Exception`` lets it pass.
     """
 
-    def __init__(self, due: Due) -> None:
-        super().__init__("the task asked to be tried again, and had no attempts left")
+    def __init__(self, due: Due, *, left: bool = True) -> None:
+        super().__init__("the task asked to be tried again" + ("" if left else ", and had no attempts left"))
         self.due = due
 
 
@@ -107,13 +107,16 @@ class Retry(FailureHandler):
         """End this attempt and ask for the next one after ``delay``; it counts like any other."""
         if not isinstance(delay, timedelta):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise TypeError(f"delay={delay!r} must be a timedelta, such as timedelta(seconds=30)")
-        raise TryAgain(moment(delay))
+        raise self._asked(moment(delay))
 
     def at(self, when: datetime) -> NoReturn:
         """End this attempt and ask for the next one at ``when``, an aware time; it counts like any other."""
         if not isinstance(when, datetime):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise TypeError(f"when={when!r} must be a timezone-aware datetime")
-        raise TryAgain(moment(when))
+        raise self._asked(moment(when))
+
+    def _asked(self, due: Due) -> TryAgain:
+        return TryAgain(due, left=self.attempts is None or self._attempt < self.attempts)
 
     def for_run(self, running: Running) -> Self:
         """Return the copy for one run, which knows its attempt."""
