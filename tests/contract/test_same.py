@@ -190,6 +190,14 @@ class SameAnswers(RuleBasedStateMachine):
 
     def read_strikes(self) -> None:
         self.news(*(self.wait(side.backend.strike_log.since(self.read[i])) for i, side in enumerate(self.sides)))
+        found: list[News | None] = []
+        for side, position in zip(self.sides, self.read, strict=True):  # only who may write puts the log in order
+            try:
+                self.wait(side.broker.schedule([], strikes=position))
+                found.append(None)
+            except StrikesMoved as moved:
+                found.append(moved.news)
+        self.news(*found)
 
     @property
     def sides(self) -> tuple[Harness, Harness]:

@@ -8,7 +8,7 @@ import pytest
 
 from shadows.core.scheduling import Due
 from shadows.errors import ConfigurationError
-from shadows.ports.strike_log import MOST, MOST_RESTORES, Instruction, News
+from shadows.ports.strike_log import MOST, MOST_RESTORES, Instruction, News, StrikesMoved
 from shadows.testing.exam.acts import call, claim, place, worker
 
 if TYPE_CHECKING:
@@ -214,6 +214,26 @@ async def test_who_only_looks_is_told_of_the_end_of_a_strike_and_leaves_no_mark(
     await claim(real.broker, worker(), strikes=reader.position)
     assert await reader.read() == await in_force(log) == ["b", "d"]
     assert await log.since(reader.position) is None
+
+
+async def test_who_reads_is_told_of_an_end_until_somebody_has_written_it_down(harness: Harness) -> None:
+    """INV 46: a position moves only with the log, so who decides by this is refused once, and told again."""
+    log = harness.backend.strike_log
+    await log.append(strike("a", after=5))
+    before = (await log.append(strike("b"))).news
+    assert before is not None
+    await harness.pass_time(5)
+    for _ in range(2):
+        told = await log.since(before.position)
+        assert told is not None
+        assert (told.position, told.instructions, told.anew) == (before.position, (restore("a"),), False)
+        whole = await log.since()
+        assert whole is not None
+        assert (whole.instructions, whole.anew) == ((restore("a"), strike("b")), True)
+    with pytest.raises(StrikesMoved) as moved:
+        await harness.broker.schedule([], strikes=before.position)
+    assert moved.value.news.instructions == (restore("a"),)
+    assert await log.since(moved.value.news.position) is None
 
 
 async def test_the_log_does_not_grow_with_what_is_struck_and_restored(harness: Harness) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import attrs
 
-from shadows.adapters.memory.strikes import expire, news, write
+from shadows.adapters.memory.strikes import expire, news, seen, write
 from shadows.core.scheduling import Due
 from shadows.errors import ConfigurationError
 from shadows.ports.strike_log import MOST, TOO_MANY, Instruction, News, Noted
@@ -40,7 +40,7 @@ class MemoryStrikeLog:
     async def since(self, position: str = "") -> News | None:
         """Return what follows the position."""
         with self.store.step(self.clock):
-            return news(self.store, position)
+            return seen(self.store, position)
 
 
 def _in_force(strikes: Strikes) -> int:

@@ -15,9 +15,16 @@ RELEASE = 200
 
 def expire(store: Store) -> None:
     """Restore what has ended by itself."""
-    for _, one in [*store.strikes.entries.values()]:
-        if one.until is not None and one.until.at is not None and one.until.at <= store.now:
-            write(store, Instruction(one.name))
+    for name in _ended(store):
+        write(store, Instruction(name))
+
+
+def _ended(store: Store) -> list[str]:
+    return [
+        one.name
+        for _, one in store.strikes.entries.values()
+        if one.until is not None and one.until.at is not None and one.until.at <= store.now
+    ]
 
 
 def write(store: Store, instruction: Instruction, pace: int = 0) -> None:
@@ -55,6 +62,21 @@ def release(store: Store) -> bool:
 def news(store: Store, position: str) -> News | None:
     """Return what a reader at this position does not know."""
     expire(store)
+    return _written(store, position)
+
+
+def seen(store: Store, position: str) -> News | None:
+    """Return the same for one who may only look: what has ended by itself is told, and not written down."""
+    ended = _ended(store)
+    found = _written(store, position)
+    if not ended:
+        return found
+    fresh = () if found is None else found.instructions
+    told = (*map(Instruction, ended), *(one for one in fresh if one.name not in ended))
+    return News(position, store.strikes.position, told, found is not None and found.anew)
+
+
+def _written(store: Store, position: str) -> News | None:
     strikes = store.strikes
     if position == strikes.position:
         return None
