@@ -16,7 +16,7 @@ from shadows.core.settings import PROCESS, SHADOW, WORKER
 from shadows.errors import ShadowsError
 from tools.reference import __main__ as command
 from tools.reference import pages, wire_format
-from tools.reference.llms import summary
+from tools.reference.llms import address, summary
 from tools.reference.markup import body, told
 
 REMEDY = "run `python3 dev.py reference` and commit what it writes"
@@ -106,7 +106,13 @@ def test_llms_txt_has_a_line_for_each_page_of_the_navigation() -> None:
     navigation = (pages.ROOT / "mkdocs.yml").read_text().partition("\nnav:\n")[2].partition("\n\n")[0]
     assert text.startswith("# shadows\n\n> ")
     linked = re.findall(r"^- \[[^]]+\]\(([^)]+)\): \S.{10,}$", text, re.MULTILINE)
-    assert sorted(linked) == sorted(re.findall(r"([\w/.-]+\.md)$", navigation, re.MULTILINE))
+    listed = re.findall(r"([\w/.-]+\.md)$", navigation, re.MULTILINE)
+    assert sorted(linked) == sorted(map(address, listed))
+    assert [address(page) for page in ("index.md", "reference/api.md", "moving/index.md")] == [
+        "./",
+        "./reference/api/",
+        "./moving/",
+    ]
     assert re.findall(r"^## (.+)$", text, re.MULTILINE)[-1] == "Optional"
 
 

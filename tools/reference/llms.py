@@ -21,7 +21,7 @@ def text(docs: Path, navigation: Path, made: Mapping[Path, str]) -> str:
             page = made.get(path) or path.read_text()
             title = entry["title"] or _title(page)
             says = _title(page)[5:] if re.match(r"# \d{4} ", page) else summary(page)
-            groups[name].append(f"- [{title}]({entry['page']}): {says}")
+            groups[name].append(f"- [{title}]({address(entry['page'])}): {says}")
         elif found := _GROUP.match(line):
             group = found["title"]
             groups[group] = []
@@ -31,6 +31,11 @@ def text(docs: Path, navigation: Path, made: Mapping[Path, str]) -> str:
     first = summary((docs / "index.md").read_text(), sentences=9)
     opening = f"# {about[0]}\n\n> {about[1]}\n\n{first}"
     return "\n\n".join([opening, *sections, "## Optional\n\n" + "\n".join(last)]) + "\n"
+
+
+def address(page: str) -> str:
+    """Return where a page lies in the built documentation, seen from its root, where this file lies."""
+    return f"./{page.removesuffix('.md').removesuffix('index')}".rstrip("/") + "/"
 
 
 def summary(page: str, *, sentences: int = 1) -> str:
