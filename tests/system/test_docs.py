@@ -205,3 +205,14 @@ def test_every_decision_is_listed_and_short() -> None:
         assert f"]({record.name})" in index
         assert f"decisions/{record.name}" in navigation
         assert text.startswith(f"# {record.name[:4]} ")
+
+
+def test_every_recipe_is_listed() -> None:
+    """By its own words, in the order of its page."""
+    folder = ROOT / "docs" / "recipes"
+    listed = re.findall(r"^- \[(.*)\]\((.*)\.md#", (folder / "index.md").read_text(), re.MULTILINE)
+    pages = dict.fromkeys(page for _, page in listed)
+    assert sorted(pages) == sorted(page.stem for page in folder.glob("*.md") if page.stem != "index")
+    for page in pages:
+        plain = FENCE.sub("", (folder / f"{page}.md").read_text())
+        assert [title for title, of in listed if of == page] == re.findall(r"^## (.*)$", plain, re.MULTILINE)
