@@ -99,7 +99,7 @@ BAD: dict[str, tuple[str, Lines]] = {
     "cancelled by nobody": ("lost", added() + settled(2, None, "cancelled")),
     "failed for no reason": ("lost", added() + FIRST_FAILED + settled(2, None, "failed")),
     "forgotten long after the broker was emptied": ("lost", excuse(0.5, 1, deleted=True) + added(2)),
-    "forgotten long before the broker was emptied": ("lost", added() + excuse(50, 51, deleted=True)),
+    "missed before the broker was emptied": ("lost", added() + settled(40, None, None) + excuse(50, 51, deleted=True)),
     "never came again": ("lost", added(repeats=True)),
     "never added": ("uninvited", begin(1, "a") + end(2, "a")),
     "two at once": ("overlaps, repeated", added() + AGAIN + end(8, "a") + settled(9, "b") + gone(7, 8, B)),

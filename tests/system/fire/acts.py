@@ -139,6 +139,9 @@ WAYS: Final[Mapping[str, Act]] = {
 
 # The server
 
+TOO_LONG: Final = 0.5
+"""The part of a lease after which an absence of the server may cost it: a renewal may be due by then."""
+
 
 def _counted(line: redis.Redis, word: str) -> int:
     """Return how often a server has said this error."""
@@ -181,11 +184,13 @@ async def pause_clients(arena: Arena, dice: random.Random) -> bool:
 
 
 async def freeze_server(arena: Arena, dice: random.Random) -> bool:
-    """SIGSTOP for a while that is shorter than a lease."""
+    """SIGSTOP for a while that is shorter than a lease, unless this process is kept from ending it."""
+    since = time.monotonic()
     arena.server.kill(signal.SIGSTOP)
     await asyncio.sleep(dice.uniform(0.1, arena.lease / 4))
     felt = any(way.unanswered for way in arena.ways)
     arena.server.kill(signal.SIGCONT)
+    _excuse(arena, since)
     return felt
 
 
@@ -258,12 +263,20 @@ async def flush(arena: Arena, dice: random.Random) -> bool:
 
 
 async def kill_server(arena: Arena, dice: random.Random) -> bool:
-    """SIGKILL, and a start from what it has written down."""
-    felt = any(way.connections for way in arena.ways)
+    """SIGKILL, and a start from what it has written down; if that takes too long, nobody can renew a lease in time."""
+    felt, since = any(way.connections for way in arena.ways), time.monotonic()
     arena.server.kill()
     await asyncio.sleep(dice.uniform(0, 0.2))
     await asyncio.to_thread(arena.server.restart)
+    _excuse(arena, since)
     return felt
+
+
+def _excuse(arena: Arena, since: float) -> None:
+    """Excuse leases that were lost because the server was away for too long, whatever the machine did meanwhile."""
+    until = time.monotonic()
+    if until - since > arena.lease * TOO_LONG:
+        append(arena.history, "excuse", since=since, until=until + arena.lease, deleted=False)
 
 
 SERVER: Final[Mapping[str, Act]] = {

@@ -37,6 +37,8 @@ class Call:
     """what became of it, as the broker keeps it"""
     result: str | None = None
     """the body whose result the broker keeps"""
+    looked: float = inf
+    """when that was read"""
 
 
 @attrs.frozen
@@ -174,7 +176,8 @@ class _Teller:
         self.calls[line["key"]] = attrs.evolve(self.calls[line["key"]], cancel=line["at"])
 
     def on_settled(self, line: Line) -> None:
-        self.calls[line["key"]] = attrs.evolve(self.calls[line["key"]], state=line["state"], result=line["result"])
+        found = {"state": line["state"], "result": line["result"], "looked": line["at"]}
+        self.calls[line["key"]] = attrs.evolve(self.calls[line["key"]], **found)
 
     def on_begin(self, line: Line) -> None:
         same = {name: line[name] for name in ("key", "attempt", "fence", "pid", "task")}
