@@ -66,6 +66,7 @@ def test_every_public_name_has_its_entry() -> None:
     entries = set(re.findall(r"^#{2,3} (?:shadows\.)?(\w+)$", page("api.md") + page("errors.md"), re.MULTILINE))
     assert set(shadows.__all__) - {"__version__"} <= entries
     assert all(kind.__name__ in entries for kind in ShadowsError.__subclasses__())
+    assert set(re.findall(r"Unpack\[(\w+)\]", page("api.md"))) <= entries
 
 
 def test_every_command_variable_instrument_and_exit_code_has_its_line() -> None:

@@ -10,7 +10,9 @@ from types import ModuleType
 from typing import Any, Final, is_typeddict
 
 import shadows
+from shadows.core.arguments import WorkerArguments
 from shadows.errors import ShadowsError
+from shadows.sync_shadow import SyncArguments
 from shadows.wiring import ShadowArguments
 from tools.public_api import MODULES
 from tools.reference.markup import body, code, first, sentence, table, told
@@ -22,6 +24,8 @@ _HEAD: Final = """\
 Every public name, with its signature. [What a task declares](../dependencies.md) and the other guides show them at
 work; exceptions have [a page of their own](errors.md). What is not here, or begins with an underscore, may change.
 """
+_BY_NAME: Final[tuple[Any, ...]] = (ShadowArguments, SyncArguments, WorkerArguments)
+"""What signatures unpack."""
 _GROUP: Final = re.compile(r"^    # (.+)$|^    \"(\w+)\",$", re.MULTILINE)
 
 
@@ -36,7 +40,7 @@ def page() -> str:
         if entries:
             parts += [f"## {title[0].upper()}{title[1:]}\n", *entries]
         if "Shadow" in names:
-            parts.append("\n".join(_entry(ShadowArguments, "ShadowArguments")))
+            parts += ["\n".join(_entry(kind, kind.__name__)) for kind in _BY_NAME]
     others = [importlib.import_module(name) for name in MODULES if name != "shadows"]
     for module in dict.fromkeys([*modules, *others]):
         parts += _module(module, module.__name__)
@@ -114,6 +118,8 @@ def _keys(kind: type[Any]) -> Iterator[str]:
 def _as_arguments(text: str) -> str:
     """Return the docstring of a TypedDict, whose keys are told as the arguments of a function are."""
     about, _, keys = inspect.cleandoc(text).partition("\n\n")
+    if not keys:
+        return about
     return f"{about}\n\nArgs:\n" + "\n".join(f"    {line}" for line in keys.splitlines())
 
 
