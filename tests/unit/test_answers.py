@@ -31,7 +31,7 @@ def test_what_no_script_answers_is_no_answer(reply: Any) -> None:
 
 def test_an_empty_claim() -> None:
     """Nothing is due, nothing is left, and nobody has anything to tell."""
-    assert answers.claim(EMPTY) == Claim((), None, "", more=False, left=0, cancels=(), enrolled=True)
+    assert answers.claim(EMPTY) == Claim((), None, "", more=False, left=0, cancels=(), enrolled=True, now=1000)
 
 
 def test_a_claim_with_leases() -> None:
@@ -47,6 +47,7 @@ def test_a_claim_with_leases() -> None:
         left=2,
         cancels=(),
         enrolled=False,
+        now=1000,
     )
 
 

@@ -187,7 +187,7 @@ def exported(variable: str, written: str, value: str, instead: str) -> str:
 
 def said_by(source: str, words: Sequence[str], environment: Mapping[str, str]) -> str:
     """Return what the user calls a setting: the option that was typed, else the variable that is set."""
-    setting = WORKER.get(source) or PROCESS.get(source)
+    setting = WORKER.get(source) or PROCESS.get(source) or SHADOW.get(source)
     if setting is None:
         return source
     option = f"--{source.replace('_', '-')}"

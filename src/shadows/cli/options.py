@@ -60,6 +60,7 @@ def shadow_of(name: str | None, url: str | None, *, allow_unknown: bool = False)
     """
     from shadows.shadow import Shadow  # noqa: PLC0415 - slow to import, and help needs none
 
+    _look_here()
     found = settings.shadow_options({"name": name, "url": url}, os.environ, called=shadow_option)
     return Shadow(name=found.name, url=found.url, allow_unknown=allow_unknown)
 
@@ -80,9 +81,7 @@ def load(shadow: Shadow, paths: Iterable[str]) -> None:
         ConfigurationError: there is no such module or attribute, or it holds something else.
         TasksNotLoadedError: the module raised when it was imported.
     """
-    here = str(Path.cwd())
-    if here not in sys.path:
-        sys.path.insert(0, here)
+    _look_here()
     for path in paths:
         try:
             shadow.register_collection(path)
@@ -90,6 +89,13 @@ def load(shadow: Shadow, paths: Iterable[str]) -> None:
             raise
         except (Exception, SystemExit) as broken:
             raise TasksNotLoadedError(path) from broken
+
+
+def _look_here() -> None:
+    """Let modules be found in the working directory, as Python does for a script: tasks, and what settings name."""
+    here = str(Path.cwd())
+    if here not in sys.path:
+        sys.path.insert(0, here)
 
 
 def option(name: str) -> str:
