@@ -67,6 +67,8 @@ class Way:
     deaf: bool = False
     """whether published messages are lost on the way"""
     _faults: list[Fault] = attrs.field(factory=list[Fault])
+    _given: set[Fault] = attrs.field(factory=set[Fault])
+    """those that have their request, and wait for the reply"""
     _open: dict[str, asyncio.Event] = attrs.field(init=False)
     """the directions in which bytes pass"""
     _waiting: set[_Fates] = attrs.field(factory=set["_Fates"])
@@ -174,14 +176,16 @@ class Way:
 
     def forget(self, fault: Fault) -> None:
         """Let this not happen any more, if it has not."""
+        self._given.discard(fault)
         with suppress(ValueError):
             self._faults.remove(fault)
 
     async def _link(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         there, away = await asyncio.open_connection("127.0.0.1", self.server_port())
         asked: _Fates = asyncio.Queue()
+        given: list[Fault] = []
         ways = [
-            asyncio.create_task(self._pass_requests(reader, away, asked)),
+            asyncio.create_task(self._pass_requests(reader, away, asked, given)),
             asyncio.create_task(self._pass_replies(there, writer, asked)),
         ]
         try:
@@ -192,8 +196,11 @@ class Way:
                 way.cancel()
             await asyncio.gather(*ways, return_exceptions=True)
             self._waiting.discard(asked)
+            self._take_back(given)
 
-    async def _pass_requests(self, reader: asyncio.StreamReader, away: asyncio.StreamWriter, asked: _Fates) -> None:
+    async def _pass_requests(
+        self, reader: asyncio.StreamReader, away: asyncio.StreamWriter, asked: _Fates, given: list[Fault]
+    ) -> None:
         data, verb = b"", ""
         while chunk := await reader.read(65536):
             data += chunk
@@ -209,6 +216,9 @@ class Way:
                     fault.happened.set()
                     self._deliver(frame, fault.late)
                     return
+                if fault is not None:
+                    self._given.add(fault)
+                    given.append(fault)
                 asked.put_nowait((verb, fault))
                 if fault is None or not fault.before:
                     away.write(frame)
@@ -235,6 +245,7 @@ class Way:
     async def _misreply(self, fault: Fault, frame: bytes, writer: asyncio.StreamWriter) -> bool:
         """Answer as the fault says; return whether the connection lives on."""
         fault.happened.set()
+        self._given.discard(fault)
         if fault.held:
             await fault.go.wait()
             writer.write(frame)
@@ -273,6 +284,14 @@ class Way:
         task = asyncio.create_task(deliver())
         self._late.add(task)
         task.add_done_callback(self._late.discard)
+
+    def _take_back(self, given: list[Fault]) -> None:
+        """Let the next request have what did not happen, because the connection broke before the reply was there."""
+        for fault in given:
+            if fault in self._given:
+                self._given.discard(fault)
+                fault.nth = 1
+                self._faults.append(fault)
 
     def _fault_for(self, verb: str) -> Fault | None:
         for fault in self._faults:

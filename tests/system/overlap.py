@@ -28,7 +28,8 @@ def bodies(history: Iterable[Mapping[str, object]], gone: Mapping[int, list[tupl
 
     ``gone`` tells for each process when it was killed (from, for ever) or frozen for longer than its leases (from,
     to).  What a process did not bring to an end before it was gone, it does not hold a limit with any longer: its
-    leases are others' by then, and after a thaw the end that it writes counts for nothing.
+    leases are others' by then, and after a thaw the end that it writes counts for nothing.  What it began in the
+    moment after its thaw has run, but holds no limit either: it may be a call that others have by now.
     """
     open_ones: dict[tuple[int, int], Mapping[str, object]] = {}
     found: list[Body] = []
@@ -38,8 +39,8 @@ def bodies(history: Iterable[Mapping[str, object]], gone: Mapping[int, list[tupl
         for since, until in gone.get(pid, ()):
             if begin <= since < end:
                 end = since
-            elif since < begin < until:  # written in the moment in which it froze
-                return
+            elif since < begin < until:  # of a lease from before, or of a new one: nobody can tell
+                end = begin
         groups = (f"customer {line['customer']}", f"region {line['region']}", "all")
         found.append(Body(int(str(line["number"])), pid, begin, end, groups))
 

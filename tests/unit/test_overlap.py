@@ -46,6 +46,13 @@ def test_a_frozen_worker_holds_nothing_from_then_on() -> None:
     assert spans(ran) == [(1, 0, 1), (1, 2, 3), (4, 6, 7)]
 
 
+def test_what_a_worker_begins_in_the_moment_after_its_thaw_has_run_and_holds_nothing() -> None:
+    """It may have the call anew, or one that others run by now."""
+    ran = bodies([begin(2, 1, pid=2), begin(3, 4), end(5, 1, pid=2), end(5, 4)], {1: [(1.0, 4.0)]})
+    assert spans(ran) == [(1, 2, 5), (4, 3, 3)]
+    assert most_at_once(ran)["all"] == 1
+
+
 def test_a_body_that_never_ends_runs_to_the_end_of_the_history() -> None:
     """A living worker that forgot its end is no excuse."""
     ran = bodies([begin(0, 1), begin(5, 2), end(6, 2)], {})
