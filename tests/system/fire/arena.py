@@ -136,12 +136,16 @@ class Arena:
 
     async def quiet(self) -> None:
         """Let nothing come again, and wait until all that was placed has ended: a backlog is not a loss."""
-        async with asyncio.timeout(QUIET):
-            while not await self._unchained():  # noqa: ASYNC110 - the server may still be away
-                await asyncio.sleep(0.1)
-            while (await self.direct.snapshot(1)).total_tasks:
-                await self.ledger.reckon()
-                await asyncio.sleep(0.1)
+        try:
+            async with asyncio.timeout(QUIET):
+                while not await self._unchained():  # noqa: ASYNC110 - the server may still be away
+                    await asyncio.sleep(0.1)
+                while (await self.direct.snapshot(1)).total_tasks:
+                    await self.ledger.reckon()
+                    await asyncio.sleep(0.1)
+        except TimeoutError:
+            said = {hand.pid: (hand.program.code, hand.program.text[-3000:]) for hand in self.crew.hands}
+            raise AssertionError(await self.direct.snapshot(20), (await self.remains()).wrong(), said) from None
         await self.ledger.reckon(older=time.monotonic() + 1)
 
     async def _listed(self) -> Sequence[WorkerInfo]:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 CUSTOMERS: Final = 8
 AT_A_TIME: Final = 20
 """So many calls does ``add_many`` get."""
+AHEAD: Final = 20.0
+"""Seconds: longer than an add and a replace may take, and far shorter than everybody waits for quiet."""
 CHAINS: Final = ("chain-1", "chain-2")
 """The keys of the calls that come again."""
 
@@ -106,10 +108,10 @@ class Producer:
         self.ledger.acknowledge(key)
 
     async def replaced(self) -> None:
-        """Add a call for later, and bring it forward."""
+        """Add a call for later, and bring it forward; if nobody gets to hear of that, it runs later."""
         key = self._key("replaced")
-        self.ledger.ask(key, delay=60)
-        await self.shadow.add(tasks.work, when=timedelta(minutes=1), key=key)(self._seconds())
+        self.ledger.ask(key, delay=AHEAD)
+        await self.shadow.add(tasks.work, when=timedelta(seconds=AHEAD), key=key)(self._seconds())
         self.ledger.ask(key, delay=0.2)
         await self.shadow.replace(tasks.work, timedelta(seconds=0.2), key)(self._seconds())
         self.ledger.acknowledge(key)
