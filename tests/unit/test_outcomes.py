@@ -111,3 +111,9 @@ def test_what_cannot_be_read_is_told_in_words(data: bytes, words: str) -> None:
     assert words in found
     with pytest.raises(Undecodable):
         OUTCOMES.error(data, "k", 7)
+
+
+def test_of_a_result_that_lies_elsewhere_nothing_is_said() -> None:
+    """Its record names it, and has words for failures only."""
+    stored = outcome.pack(outcome.stored("-", "0" * 64 + "-7", b""))
+    assert OUTCOMES.in_words(stored, "k", 7) is None

@@ -257,6 +257,26 @@ async def test_wrong_credentials_are_told_as_such(peer: Peer) -> None:
     with pytest.raises(NotAllowed, match="the server refuses us") as refused:
         await made.ask(("PING",))
     assert "hush" not in str(refused.value)
+    with pytest.raises(NotAllowed, match="the server refuses us"):
+        await asyncio.to_thread(made.ask_blocking, ("PING",))
+
+
+async def test_who_is_closed_while_a_connection_opens_leaves_none_behind(peer: Peer) -> None:
+    """INV 17: the server has not even said which version it is."""
+    asked = asyncio.Event()
+
+    def hesitate(_: str) -> bytes:
+        asked.set()
+        return b""
+
+    peer.answer = hesitate
+    made = driver(peer)
+    asking = asyncio.create_task(made.ask(("PING",)))
+    await asked.wait()
+    await made.close()
+    with pytest.raises(BrokerUnavailable):
+        await asking
+    assert peer.connections == 1
 
 
 # The lane for renewals
