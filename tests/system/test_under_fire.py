@@ -180,7 +180,7 @@ async def test_hostile_tasks_harm_nobody_but_themselves(
 ) -> None:
     """FAULTS 27, 29-33, 35, 37, 38: fourteen of them among healthy ones: all end, and each worker lives."""
     tasks = "tests.system.fire.hostile:tasks"
-    async with Arena(own_server(one_name), tmp_path, 1, lease=1.0, workers=2, tasks=tasks, deliveries=5) as arena:
+    async with Arena(own_server(one_name), tmp_path, 1, lease=LEASE, workers=2, tasks=tasks, deliveries=5) as arena:
         for task in hostile:
             arena.direct.register(task)
         for number in range(200):

@@ -52,7 +52,7 @@ async def shriek(execution: Execution[str] = CurrentExecution()) -> None:
 async def block(execution: Execution[str] = CurrentExecution()) -> None:
     """Block the event loop for longer than a lease."""
     with body(execution):
-        time.sleep(1.5)  # noqa: ASYNC251 - that is what is wrong with it
+        time.sleep(2.5)  # noqa: ASYNC251 - that is what is wrong with it
 
 
 async def cling(execution: Execution[str] = CurrentExecution()) -> str:
