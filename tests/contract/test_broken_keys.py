@@ -211,6 +211,7 @@ async def test_whatever_lies_at_one_of_our_keys_no_verb_breaks(real: ServerHarne
             for verb in ("schedule", "replay", "seed", "claim", "settle", "turn", "cancel", "survey", "clear")
             for suffix in ("stream", "queue")
         ),
+        ("renew", "stream"),
         *((verb, "!fence") for verb in ("seed", "claim", "turn")),
         ("seed", "!schedules"),
         *((verb, "!dead") for verb in ("bury", "dead", "letter", "replay", "discard")),
@@ -234,6 +235,7 @@ async def test_a_verb_that_cannot_do_without_a_key_names_it(real: ServerHarness,
         "cancel": lambda: scene.broker.cancel("scheduled"),
         "survey": lambda: scene.broker.survey(10),
         "clear": scene.broker.clear,
+        "renew": scene.renew,
         "bury": lambda: settle(scene.broker, scene.who, lease, dead(lease)),
         "dead": lambda: scene.broker.dead(limit=10),
         "letter": lambda: scene.broker.letter("1-1"),

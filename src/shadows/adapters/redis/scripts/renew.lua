@@ -2,6 +2,7 @@
 -- Returns the ids that this holder no longer has; those it has start a new lease.
 -- Guarantee: a lost lease is never taken back, and no delivery is counted.
 local function renew(first)
+  if failed(try('XLEN', stream)) then return stream end  -- a lease that cannot be looked at is not lost
   local holder, lost = ARGV[first], {}
   for i = first + 1, #ARGV do
     local id = ARGV[i]
