@@ -92,11 +92,12 @@ class ThreadLoop:
         os.close(null)
 
 
-def _run(loop: asyncio.AbstractEventLoop) -> None:
+def _run(loop: asyncio.SelectorEventLoop) -> None:
     try:
         loop.run_forever()
         loop.run_until_complete(_end())
         loop.run_until_complete(loop.shutdown_asyncgens())
+        loop.run_until_complete(loop.shutdown_default_executor(FAREWELL))  # its threads have looked up names
     finally:
         loop.close()
 
