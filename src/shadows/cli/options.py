@@ -75,13 +75,12 @@ def tasks_of(paths: list[str] | None) -> tuple[str, ...]:
 
 
 def load(shadow: Shadow, paths: Iterable[str]) -> None:
-    """Register the tasks that lie at these paths; the working directory may hold them.
+    """Register the tasks that lie at these paths.
 
     Raises:
         ConfigurationError: there is no such module or attribute, or it holds something else.
         TasksNotLoadedError: the module raised when it was imported.
     """
-    _look_here()
     for path in paths:
         try:
             shadow.register_collection(path)

@@ -103,7 +103,6 @@ def restore(
     asked = _asked(task, parameter, operator, value, where)
     apart = None if pace is None else duration(pace, option="--pace", zero=True)
     shadow = shadow_of(shadows, url)
-    load(shadow, ())
     others = asyncio.run(_restore(shadow, asked, apart))
     if others is not None:
         raise CommandError(_not_in_force(asked, others))
@@ -117,7 +116,6 @@ def restore(
 def ls(*, shadows: ShadowName = None, url: Url = None, as_json: AsJson = False) -> int:
     """List the strikes in force, oldest first, in the words that restore takes."""
     shadow = shadow_of(shadows, url)
-    load(shadow, ())
     found = asyncio.run(_list(shadow))
     if as_json:
         print_json({"shadow": shadow.name, "strikes": [_data(one) for one in found]})

@@ -9,7 +9,7 @@ from cyclopts import Parameter
 
 from shadows.cli.complaints import CommandError
 from shadows.cli.known import no_call
-from shadows.cli.options import AsJson, ShadowName, Url, load, shadow_of
+from shadows.cli.options import AsJson, ShadowName, Url, shadow_of
 from shadows.cli.watching import follow, ndjson, view
 from shadows.core.durations import duration
 
@@ -38,7 +38,6 @@ def watch(
     """
     limit = None if timeout is None else duration(timeout, option="--timeout")
     shadow = shadow_of(shadows, url)
-    load(shadow, ())
     return asyncio.run(_watch(shadow, key, limit, as_json=as_json))
 
 
