@@ -5,15 +5,11 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
-import tempfile
-import threading
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from benchmarks.peers import ROOT
-from benchmarks.process import FOREIGN, ChildDiedError
+from benchmarks.process import Talk, kept
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -30,20 +26,10 @@ class Child:
     """A process of an entrant, in a session of its own; all of it is killed in the end."""
 
     def __init__(self, role: str, entrant: Entrant, url: str, record: Record, **settings: object) -> None:
-        self._what = f"the {role} of {entrant.name}"
-        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed on leaving
-        kept = {name: value for name, value in os.environ.items() if name not in FOREIGN}
         arguments = [role, entrant.library, url, json.dumps({**entrant.settings, **settings}), str(record.path)]
-        self._process = subprocess.Popen(
-            [str(entrant.peer.python()), "-m", "benchmarks.suite.child", *arguments, str(record.size)],
-            cwd=ROOT,
-            env={**kept, "PYTHONWARNINGS": "ignore"},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._errors,
-            text=True,
-            start_new_session=True,
-        )
+        command = [str(entrant.peer.python()), "-m", "benchmarks.suite.child", *arguments, str(record.size)]
+        what = f"the {role} of {entrant.name}"
+        self._talk = Talk(what, command, limit=LIMIT, said=600, env=kept(), start_new_session=True)
 
     def __enter__(self) -> Self:
         return self
@@ -52,54 +38,26 @@ class Child:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         with suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait()
-        for pipe in (self._process.stdin, self._process.stdout):
-            if pipe is not None:
-                with suppress(BrokenPipeError):
-                    pipe.close()
-        self._errors.close()
+            os.killpg(self._talk.process.pid, signal.SIGKILL)
+        self._talk.process.wait()
+        self._talk.close()
 
     def heard(self) -> dict[str, Any]:
         """Give what it says next."""
-        stdout = self._process.stdout
-        if stdout is None:
-            raise AssertionError
-        limit = threading.Timer(LIMIT, self._process.kill)
-        limit.start()
-        try:
-            for line in stdout:
-                if line.startswith("@"):
-                    answer: dict[str, Any] = json.loads(line[1:])
-                    return answer
-        finally:
-            limit.cancel()
-        raise self._died()
+        return self._talk.heard()
 
     def ask(self, do: str, **arguments: object) -> dict[str, Any]:
         """Have it do something, and give its answer."""
-        stdin = self._process.stdin
-        if stdin is None:
-            raise AssertionError
-        with suppress(BrokenPipeError):  # its last words follow
-            stdin.write(json.dumps({"do": do, **arguments}) + "\n")
-            stdin.flush()
-        return self.heard()
+        return self._talk.ask(do, **arguments)
 
     def check(self) -> None:
         """Raise unless it lives."""
-        if self._process.poll() is not None:
-            raise self._died()
+        if self._talk.process.poll() is not None:
+            raise self._talk.died()
 
     def cpu(self) -> float:
         """Give the seconds of CPU that it and what it has started have used."""
-        return sum(_cpu(pid) for pid in _family(self._process.pid))
-
-    def _died(self) -> ChildDiedError:
-        self._process.wait()
-        self._errors.seek(0)
-        words = self._errors.read().decode(errors="replace").strip()
-        return ChildDiedError(f"{self._what} died: {words[-600:] or self._process.returncode}")
+        return sum(_cpu(pid) for pid in _family(self._talk.process.pid))
 
 
 def producer(entrant: Entrant, url: str, record: Record) -> Child:
