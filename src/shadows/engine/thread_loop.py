@@ -97,7 +97,6 @@ def _run(loop: asyncio.SelectorEventLoop) -> None:
         loop.run_forever()
         loop.run_until_complete(_end())
         loop.run_until_complete(loop.shutdown_asyncgens())
-        loop.run_until_complete(loop.shutdown_default_executor(FAREWELL))  # its threads have looked up names
     finally:
         loop.close()
 
