@@ -173,7 +173,7 @@ def slow(python):
     return [
         ("pyright", [beside(python, "pyright"), "--pythonpath", python]),
         ("mypy", [beside(python, "mypy")]),
-        ("docs", [beside(python, "zensical"), "build", "--strict", "--clean"]),
+        ("docs", [python, "-m", "tools.site"]),
     ]
 
 
