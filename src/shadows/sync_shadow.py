@@ -47,7 +47,7 @@ class SyncShadow:
 
     ::
 
-        shadows = SyncShadow("shop")                    # at the top of a module; nothing is opened yet
+        shadows = SyncShadow("shop")  # at the top of a module; nothing is opened yet
         execution = shadows.add(charge, key="charge-42")(42)
         print(shadows.get_result(execution, timeout=60))
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.deploy.conftest import DEPLOY
+from tests.deploy.readers import composed, lint
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,18 +21,9 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]  # the first run fetch
 FOLDER = DEPLOY / "docker"
 
 
-def composed(tool: Tool, file: Path) -> subprocess.CompletedProcess[str]:
-    """Let Compose say what it has understood."""
-    command: list[str | Path] = [tool("docker-compose"), "--file", file, "config", "--format", "json"]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
-
-
 def test_hadolint_finds_nothing_wrong_with_the_image(tool: Tool) -> None:
     """Nor with the shell in it."""
-    done = subprocess.run(
-        [tool("hadolint"), "--no-color", FOLDER / "Dockerfile"], capture_output=True, text=True, check=False
-    )
-    assert (done.returncode, done.stdout) == (0, "")
+    assert lint(tool, FOLDER / "Dockerfile") == ""
 
 
 def test_compose_reads_the_composition(tool: Tool) -> None:

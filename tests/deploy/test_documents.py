@@ -2,36 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
-import sys
 from itertools import combinations
 from pathlib import Path
 
 import pytest
 
-from tests.deploy.conftest import DEPLOY, ROOT, dashboard, panels
+from tests.deploy.conftest import DEPLOY, dashboard, panels
+from tests.deploy.readers import hold
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]  # the first run fetches the models
 
 DOCUMENTS = sorted([*(DEPLOY / "kubernetes").glob("*.yaml"), *(DEPLOY / "grafana").glob("*.json")])
 LEAST_PANELS = 12
-
-
-def hold(*files: Path) -> str:
-    """Hold files against the models; give what is wrong."""
-    uv = Path(sys.executable).with_name("uv")
-    options = ["--quiet", "--locked", "--no-python-downloads", "--python", sys.executable]
-    script = ROOT / "tools" / "documents.py"
-    environment = {name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"}
-    command: list[str | Path] = [uv, "run", *options, "--script", script, *files]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    if (done.returncode, done.stdout) == (0, "") or done.stdout:
-        return done.stdout
-    if os.environ.get("CI") != "true":
-        pytest.skip("the models of Kubernetes and Grafana could not be fetched")
-    raise AssertionError(done.stderr)
 
 
 def test_all_that_the_documents_say_is_known_to_those_who_read_them() -> None:

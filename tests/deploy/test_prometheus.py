@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
 
 from shadows.adapters.observers.instruments import DEPTHS, INSTRUMENTS, Kind
 from tests.deploy.conftest import DEPLOY, ROOT, expressions
+from tests.deploy.readers import promtool, understand
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,15 +39,6 @@ def sources() -> str:
     return ALERTS + (DEPLOY / "kubernetes" / "keda-prometheus.yaml").read_text()
 
 
-def promtool(tool: Tool, *words: str | Path) -> str:
-    """Let promtool do something, which must go well."""
-    done = subprocess.run(
-        [tool("promtool"), *words], cwd=DEPLOY / "prometheus", capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
-
-
 def test_promtool_reads_the_alerts_and_the_configuration(tool: Tool) -> None:
     """Each alert has to have been understood."""
     assert f"SUCCESS: {len(NAMED)} rules found" in promtool(tool, "check", "rules", "alerts.yml")
@@ -62,11 +53,7 @@ def test_each_alert_fires_when_it_should_and_none_when_all_is_well(tool: Tool) -
 
 def test_promtool_reads_what_the_samples_ask(tool: Tool, tmp_path: Path) -> None:
     """As if the answers were to be recorded; what Grafana fills in is filled in."""
-    rules = tmp_path / "asked.yml"
-    asked = [question.replace("$__rate_interval", "5m") for question in questions()]
-    recorded = "".join(f"  - record: asked:number{n}\n    expr: |\n      {each}\n" for n, each in enumerate(asked))
-    rules.write_text(f"groups:\n- name: asked\n  rules:\n{recorded}")
-    assert f"SUCCESS: {len(asked)} rules found" in promtool(tool, "check", "rules", rules)
+    understand(tool, [question.replace("$__rate_interval", "5m") for question in questions()], tmp_path)
 
 
 @pytest.mark.parametrize("file", ["alerts.yml", "alerts.test.yml"])

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.deploy.conftest import DEPLOY
+from tests.deploy.readers import analyze
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,23 +18,8 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]  # the first run fetches the tool
 
 UNIT = DEPLOY / "systemd" / "shadows-worker@.service"
-TARGETS = ("sysinit", "basic", "shutdown", "network-online", "multi-user")
 EXPOSURE = 2.0
 """Out of ten, by systemd's own count, how much a unit may do that it need not."""
-
-
-def analyze(tool: Tool, folder: Path, text: str, *words: str) -> subprocess.CompletedProcess[str]:
-    """Let systemd-analyze look at an instance of the unit, on a machine that has only what the unit needs."""
-    units, program = folder / "etc" / "systemd" / "system", folder / "opt" / "orders" / ".venv" / "bin" / "shadows"
-    units.mkdir(parents=True, exist_ok=True)
-    for target in TARGETS:
-        (units / f"{target}.target").write_text(f"[Unit]\nDescription={target}\n")
-    program.parent.mkdir(parents=True, exist_ok=True)
-    program.write_text("#!/bin/sh\n")
-    program.chmod(0o755)
-    (units / UNIT.name).write_text(text)
-    command = [tool("systemd-analyze"), f"--root={folder}", *words, UNIT.name.replace("@", "@1")]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
 def test_systemd_reads_the_unit(tool: Tool, tmp_path: Path) -> None:

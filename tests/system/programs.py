@@ -20,11 +20,11 @@ PATIENCE = 20.0
 class Program:
     """A command line in a process of its own, whose output can be waited for."""
 
-    def __init__(self, *words: str, cwd: Path, **environment: str) -> None:
+    def __init__(self, *words: str, cwd: Path, module: str = "shadows", **environment: str) -> None:
         self.lines: list[str] = []
         self._changed = threading.Condition()
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "shadows", *words],
+            [sys.executable, "-m", module, *words],
             cwd=cwd,
             env={**os.environ, "PYTHONUNBUFFERED": "1", **environment},
             stdin=subprocess.DEVNULL,

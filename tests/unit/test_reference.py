@@ -144,6 +144,12 @@ def test_a_docstring_becomes_markdown() -> None:
     )
 
 
+def test_what_a_docstring_shows_in_python_is_a_part_of_a_program() -> None:
+    """So the blocks of the pages are all run, or read by the parser of their language."""
+    shown = "Say:\n\n<!-- excerpt -->\n```python\nprint(1)\n```\n\nDone.\n"
+    assert body("Say::\n\n    print(1)\n\nDone.") == shown
+
+
 def test_what_stands_below_an_assignment_belongs_to_it() -> None:
     """As the docstrings of attributes do."""
     assert told(pages.__name__)["PAGES"].startswith("What stands in docs/reference")

@@ -61,11 +61,20 @@ def _parts(lines: list[str]) -> Iterator[str]:
             if line != "::":
                 yield inline(line.removesuffix(":"))
             shown = textwrap.dedent("\n".join(lines[at + 1 : end])).strip("\n")
-            yield f"\n```text\n{_ROLE.sub(r'\1', shown)}\n```\n"
+            yield _fenced(_ROLE.sub(r"\1", shown))
         else:
             end = at + 1
             yield inline(line)
         at = end
+
+
+def _fenced(shown: str) -> str:
+    """Return what is shown as a block: a part of a program, or a drawing."""
+    try:
+        ast.parse(shown)
+    except SyntaxError:
+        return f"\n```text\n{shown}\n```\n"
+    return f"\n<!-- excerpt -->\n```python\n{shown}\n```\n"
 
 
 def _end_of_block(lines: list[str], start: int) -> int:

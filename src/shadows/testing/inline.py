@@ -29,7 +29,7 @@ async def inline(shadow: Shadow, **options: Unpack[WorkerArguments]) -> AsyncGen
     ::
 
         async with inline(shadow):
-            execution = await shadow.add(charge)(42)   # has run
+            execution = await shadow.add(charge)(42)  # has run
             assert await execution.get_result() == "charged"
 
     A real worker runs them, with retries, gates, dependencies and all, and what their bodies place for now as well.
