@@ -78,6 +78,10 @@ class Subscription(Protocol):
         """Hear this channel no more."""
         ...
 
+    def doubt(self) -> None:
+        """Open another connection instead of this one, on which nothing was confirmed for too long."""
+        ...
+
 
 async def ask_about(driver: Driver, key: str, *command: Value) -> Any:
     """Ask one command that needs no script; raise BrokenKey that names the key if it holds something else."""

@@ -77,6 +77,7 @@ async def _added(subscription: Subscription, channel: str, queue: _Queue) -> Non
         async with asyncio.timeout(_CONFIRMED_WITHIN):
             await subscription.add(channel)
     except TimeoutError:
+        subscription.doubt()
         queue.put_nowait(None)  # the way is broken for now; the listener reads for itself
 
 

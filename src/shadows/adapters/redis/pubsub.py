@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 from redis.exceptions import RedisError
 
+from shadows.adapters.redis.places import TIMEOUT
 from shadows.errors import BrokerError
 
 if TYPE_CHECKING:
@@ -52,8 +53,7 @@ class Listener:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._reader.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self._reader
+        await asyncio.wait([self._reader])  # not the reader itself: a cancel of ours would pass for the reader's
 
     async def add(self, channel: str) -> None:
         """Hear this channel; returns when the server confirmed it, or does not let us."""
@@ -67,6 +67,11 @@ class Listener:
         if self._channels.pop(channel, None) is not None and self._connection is not None:
             await self._send("UNSUBSCRIBE", channel)
 
+    def doubt(self) -> None:
+        """Give up a connection on which nothing is confirmed: a server that fell silent never breaks it."""
+        if self._connection is not None and is_open(self._connection):
+            self._connection._writer.transport.abort()  # noqa: SLF001 - the reader notices and repairs
+
     async def _send(self, *command: str) -> None:
         """Send if it can be done; whatever breaks, the reader notices and repairs."""
         if self._connection is not None and is_open(self._connection):
@@ -74,20 +79,26 @@ class Listener:
                 await self._connection.send_command(*command, check_health=False)
 
     async def _read_forever(self) -> None:
-        pause = _FIRST_PAUSE
+        pause, missed = _FIRST_PAUSE, False
         while True:
             connection = None
             try:
-                connection = self._connection = await self._connect()
-                if self._channels:
+                async with asyncio.timeout(TIMEOUT):
+                    connection = await self._connect()
+                self._connection = connection
+                awaited = {channel.encode() for channel in self._channels}
+                if awaited:
                     await connection.send_command("SUBSCRIBE", *self._channels, check_health=False)
-                self._hear(None, b"")
                 while True:
-                    self._take(
-                        await connection.read_response(disable_decoding=True, timeout=math.inf, push_request=True)
-                    )
+                    # Not before all is subscribed to: whoever reads then must be told of all that happens after it.
+                    if missed and not awaited:
+                        missed = False
+                        self._hear(None, b"")
+                    message = await connection.read_response(disable_decoding=True, timeout=math.inf, push_request=True)
+                    awaited.discard(self._taken(message))
                     pause = _FIRST_PAUSE
             except (RedisError, OSError, BrokerError):
+                missed = True
                 self._let_go()
             finally:
                 self._connection = None
@@ -102,11 +113,14 @@ class Listener:
             confirmed.set()
             confirmed.clear()
 
-    def _take(self, message: Any) -> None:
+    def _taken(self, message: Any) -> bytes:
+        """Pass on what was published; return the channel of what was confirmed."""
         kind, channel, body = message
-        if kind == b"subscribe":
+        if kind == b"message":
+            self._hear(channel, body)
+        elif kind == b"subscribe":
             confirmed = self._channels.get(channel.decode())
             if confirmed is not None:
                 confirmed.set()
-        elif kind == b"message":
-            self._hear(channel, body)
+            return bytes(channel)
+        return b""
