@@ -47,20 +47,14 @@ class Watcher:
             ExecutionCancelled: it ended without an outcome.
             ResultUnavailable: nothing is kept of it (any more).
         """
+        # Of results that are awaited one after the other most are there already: those need no subscription.
+        ended = _ended(key, run, _of(run, await self._read(key, run, Part.RESULT)))
+        if ended is not None:
+            return ended
         async with aclosing(self.moments(key, run)) as moments:
-            while True:
-                record = (await anext(moments)).record
-                if record is None:
-                    msg = f"nothing is kept of the execution {key!r}: it has expired, or its shadow keeps no records"
-                    raise ResultUnavailable(msg)
-                if record.run != run:
-                    if record.successor == run:
-                        continue  # its turn comes when the running body has ended
-                    raise ExecutionCancelled(key, "superseded")
-                if record.state is ExecutionState.CANCELLED:
-                    raise ExecutionCancelled(key, record.reason or "cancelled")
-                if not record.state.live:
-                    return record
+            while ended is None:
+                ended = _ended(key, run, (await anext(moments)).record)
+        return ended
 
     async def once(self, key: str, run: str | None) -> Record | None:
         """Return the record of this run as of now, with the outcome; or that of the run which took its key, or
@@ -79,23 +73,37 @@ class Watcher:
         """Yield the same record now, and whenever it may have changed; and progress as it is reported."""
         async with self.event_bus.listen(key) as hints:
             while True:
-                record = _of(run, await self._read(key, run))
+                record = _of(run, await self._read(key, run, Part.WATCH | Part.RESULT))
                 yield Moment(record)
                 again = asyncio.get_running_loop().time() + LOOK_AGAIN if self.event_bus.loses_hints else None
                 while (hint := await _next(hints, again)) is not None and hint.what == "progress":
                     if record is not None and hint.fence == record.fence:
                         yield Moment(record, dict(hint.fields))
 
-    async def _read(self, key: str, run: str | None) -> Record | None:
+    async def _read(self, key: str, run: str | None, parts: Part) -> Record | None:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self.patience
         while True:
             try:
-                return await self.broker.read(key, Part.WATCH | Part.RESULT, run=run)
+                return await self.broker.read(key, parts, run=run)
             except BrokerUnavailable:
                 if loop.time() > deadline:
                     raise
                 await asyncio.sleep(LOOK_AGAIN / 4)
+
+
+def _ended(key: str, run: str, record: Record | None) -> Record | None:
+    """Return the record if the run has ended with an outcome, None while it has not ended; raise if it has none."""
+    if record is None:
+        msg = f"nothing is kept of the execution {key!r}: it has expired, or its shadow keeps no records"
+        raise ResultUnavailable(msg)
+    if record.run != run:
+        if record.successor == run:
+            return None  # its turn comes when the running body has ended
+        raise ExecutionCancelled(key, "superseded")
+    if record.state is ExecutionState.CANCELLED:
+        raise ExecutionCancelled(key, record.reason or "cancelled")
+    return None if record.state.live else record
 
 
 def _of(run: str | None, record: Record | None) -> Record | None:
