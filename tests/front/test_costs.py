@@ -29,7 +29,7 @@ async def noop(number: int, text: str) -> None: ...
 
 @pytest.fixture
 def counter(far: ServerPlace) -> Iterator[Counter]:
-    made = Counter(far.url)
+    made = Counter(far.server.url)
     yield made
     made.close()
 
