@@ -99,7 +99,8 @@ class BrokerError(ShadowsError):
 class BrokerUnavailable(BrokerError):
     """The server cannot be reached, or cannot serve us now; the same request may succeed later.
 
-    ``sent`` is false when the request surely never left this process.
+    ``sent`` is false when the request surely changed nothing: it never left this process, or the server refused
+    all of it.
     """
 
     def __init__(self, message: str, *, sent: bool = True) -> None:

@@ -1,4 +1,4 @@
-"""The way to the server breaks, or the server refuses: server only."""
+"""The way to the server breaks: server only."""
 
 from __future__ import annotations
 
@@ -12,10 +12,9 @@ import pytest
 
 from shadows.adapters.redis.driver import NoScript
 from shadows.core import verdict
-from shadows.errors import BrokerFull, BrokerUnavailable, NotAllowed
+from shadows.errors import BrokerUnavailable
 from shadows.ports.broker import Lease, Order
 from shadows.ports.looking import Part
-from shadows.ports.strike_log import Instruction
 from tests.contract.acts import call, claim, done, instead, keys, look, place, retry, settle, take, take_one, worker
 from tests.contract.harness import ServerHarness
 
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
     from shadows.adapters.redis.driver import Command, Driver
     from shadows.ports.broker import Entry
     from shadows.ports.event_bus import Hint
-    from tests.servers import Server
 
 
 @attrs.define
@@ -292,111 +290,3 @@ async def _told_of(hints: AsyncIterator[Hint | None], what: str) -> list[Hint | 
         if hint is not None and hint.what == what:
             return heard
         heard.append(hint)
-
-
-# Servers that refuse: each test has one of its own to spoil ---------------------------------------------------
-
-
-@pytest.fixture
-def spoilt_server(server_name: str, own_server: Callable[..., Server]) -> Server:
-    """Give a server that the test may configure, stop and restart as it likes."""
-    return own_server(server_name)
-
-
-@pytest.fixture
-async def spoilt(spoilt_server: Server) -> AsyncIterator[ServerHarness]:
-    """Give a harness on that server."""
-    async with ServerHarness(spoilt_server) as harness:
-        yield harness
-
-
-@attrs.frozen
-class Trouble:
-    """How to make a server refuse, how to make it well again, and what we call that."""
-
-    spoil: tuple[str | int, ...]
-    mend: tuple[str | int, ...]
-    error: type[Exception] = BrokerUnavailable
-
-
-TROUBLES = {
-    "OOM": Trouble(("CONFIG", "SET", "maxmemory", 1), ("CONFIG", "SET", "maxmemory", 0), BrokerFull),
-    "READONLY": Trouble(("REPLICAOF", "127.0.0.1", 1), ("REPLICAOF", "NO", "ONE")),
-    "NOREPLICAS": Trouble(("CONFIG", "SET", "min-replicas-to-write", 1), ("CONFIG", "SET", "min-replicas-to-write", 0)),
-}
-
-
-@pytest.mark.parametrize("trouble", TROUBLES)
-async def test_a_server_that_takes_no_writes_is_unavailable(spoilt: ServerHarness, trouble: str) -> None:
-    """INV 33, FAULT 62, FAULT 64: the error is ours, nothing was half done, and the same request succeeds later.
-
-    A server whose memory is full lets a script go on that has begun by deleting: that is as good.
-    """
-    broker, who, how = spoilt.broker, worker(), TROUBLES[trouble]
-    await place(broker, call("a"), call("b"))
-    (lease,) = await take(broker, who, 1)
-    work: dict[str, Callable[[], Coroutine[Any, Any, Any]]] = {
-        "schedule": lambda: broker.schedule([call("c", b"x" * 100)]),
-        "claim": lambda: broker.claim(Order(who, 10, sweep="-")),
-        "settle": lambda: broker.settle(who, [(lease, retry(lease))]),
-        "turn": lambda: broker.turn([(lease, retry(lease))], Order(who, 10)),
-        "cancel": lambda: broker.cancel("b"),
-        "report": lambda: broker.report(lease, {"done": "half"}),
-        "append": lambda: spoilt.backend.strike_log.append(Instruction("one", b"strike")),
-        "check_in": lambda: spoilt.backend.presence.check_in(who, ["task"], horizon=1_000),
-    }
-    refused = set[str]()
-    spoilt.ask(*how.spoil)
-    for verb, ask in work.items():
-        before = spoilt.dump()
-        try:
-            await ask()
-        except how.error:
-            refused.add(verb)
-            assert spoilt.dump() == before, verb
-    spoilt.ask(*how.mend)
-    assert refused >= ({"schedule", "append"} if how.error is BrokerFull else set(work))
-    assert await place(broker, call("c")) == ["scheduled"]
-    if how.error is BrokerUnavailable:
-        assert await settle(broker, who, lease, done()) == "settled"
-        assert keys(await take(broker, who)) == ["b", "c"]
-
-
-async def test_a_server_that_wants_a_password_is_not_allowed(spoilt: ServerHarness) -> None:
-    """INV 33, FAULT 68: that is no fault that waiting mends, and the text says what it is."""
-    await place(spoilt.broker, call("a"))
-    spoilt.ask("CONFIG", "SET", "requirepass", "secret")
-    stranger = (await spoilt.open()).broker
-    with pytest.raises(NotAllowed, match=r"(?i)authenticat"):
-        await stranger.read("a")
-    spoilt.ask("CONFIG", "SET", "requirepass", "")
-    assert (await look(stranger, "a")).state == "queued"
-
-
-async def test_a_right_that_is_missing_is_named(spoilt: ServerHarness) -> None:
-    """INV 33, FAULT 68: the server's clock needs +time, which an older list of rights does not have."""
-    spoilt.ask("ACL", "SETUSER", "default", "-time")
-    with pytest.raises(NotAllowed, match="time"):
-        await place(spoilt.broker, call("a", after=1))
-    spoilt.ask("ACL", "SETUSER", "default", "+time")
-    assert await place(spoilt.broker, call("a", after=1)) == ["scheduled"]
-
-
-async def test_a_server_that_is_gone_and_comes_back(spoilt: ServerHarness, spoilt_server: Server) -> None:
-    """INV 33, FAULT 54: unavailable for as long as it is away; then everything works, without its old data."""
-    broker, who = spoilt.broker, worker()
-    await place(broker, call("a"))
-    lease = await take_one(broker, who)
-    spoilt_server.kill()
-    for _ in range(2):
-        with pytest.raises(BrokerUnavailable):
-            await broker.read("a")
-        with pytest.raises(BrokerUnavailable):
-            broker.renew(who, [lease.token])
-        with pytest.raises(BrokerUnavailable):
-            await broker.claim(Order(who, 10), patience=1)
-    spoilt_server.restart()
-    assert broker.renew(who, [lease.token]) == {lease.token}
-    assert await settle(broker, who, lease, done()) == "superseded"
-    await place(broker, call("a"))
-    assert keys(await take(broker, who)) == ["a"]

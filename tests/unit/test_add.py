@@ -188,7 +188,7 @@ async def test_of_many_calls_the_first_are_named(trouble: Trouble) -> None:
         await producer(trouble, 0.05).add_many(*many(f"k{n}" for n in range(9)), chunk_size=9)
 
 
-@pytest.mark.parametrize("refusal", [BrokerFull("full"), BrokenKey("broken")])
+@pytest.mark.parametrize("refusal", [BrokerFull("full", sent=False), BrokenKey("broken")])
 async def test_what_waiting_cannot_help_is_told_at_once(trouble: Trouble, refusal: BrokerUnavailable) -> None:
     """FAULT 64: no storm of retries; after a lost answer the doubt remains."""
     sender = producer(trouble)
@@ -202,6 +202,37 @@ async def test_what_waiting_cannot_help_is_told_at_once(trouble: Trouble, refusa
         await sender.add(*given("k"))
     assert unknown.value.__cause__ is refusal
     assert (await sender.add(*given("k"))).placed is Placed.ALREADY
+
+
+async def test_a_server_that_was_full_for_some_leaves_all_of_them_in_doubt(trouble: Trouble) -> None:
+    """FAULT 64: of what travelled together the server has placed a part, and does not say which."""
+    full = BrokerFull("full", sent=True)
+    trouble.before("schedule", full)
+    with pytest.raises(OutcomeUnknown) as unknown:
+        await producer(trouble).add(*given("k"))
+    assert unknown.value.__cause__ is full
+
+
+@attrs.frozen
+class Unwilling:
+    """A broker that places nothing."""
+
+    repeated: list[bool] = attrs.field(factory=list[bool])
+
+    async def schedule(self, _: Sequence[Entry], *, repeated: bool, **__: Any) -> list[Placement]:
+        """Refuse."""
+        self.repeated.append(repeated)
+        raise NEVER_SENT
+
+
+async def test_what_was_refused_each_time_was_surely_not_placed(trouble: Trouble) -> None:
+    """FAULTS 61 and 62: nobody is left in doubt; and yet each request says that there was one before."""
+    broker = Unwilling()
+    trouble.broker = cast("Broker", broker)
+    with pytest.raises(BrokerUnavailable) as away:
+        await producer(trouble, 0.2).add(*given("k"))
+    assert away.value is NEVER_SENT
+    assert broker.repeated[:2] == [False, True]
 
 
 async def test_a_bug_reaches_every_caller_and_the_next_add_works(trouble: Trouble) -> None:
@@ -235,7 +266,7 @@ async def test_an_add_given_up_under_way_disturbs_nobody(trouble: Trouble, *, fa
         first.cancel()
         given_up.set()
         if fails:
-            raise BrokerFull("full")
+            raise BrokerFull("full", sent=False)
         return [Placement(Placed.SCHEDULED, "")] * 2
 
     trouble.before("schedule", give_up)

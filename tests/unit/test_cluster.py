@@ -126,6 +126,23 @@ async def test_a_slot_that_moved_is_followed_within_the_request(three: World, as
     await driver.close()
 
 
+@pytest.mark.parametrize(("first", "sent"), [("GET", True), ("PING", False)])
+async def test_what_was_carried_out_before_a_slot_moved_is_not_forgotten(
+    three: World, first: str, *, sent: bool
+) -> None:
+    """FAULT 70: the old node may have answered a command before it sent us on, to where nobody lets us in."""
+    driver = RedisPyDriver(three.place(0))
+    await driver.ask(("PING",))
+    three.home = 1
+    before = three.nodes[0].answer
+    three.nodes[0].answer = lambda words: b"$1\r\na\r\n" if words == "GET" else before(words)
+    three.nodes[1].answer = lambda _: None
+    with pytest.raises(BrokerUnavailable) as away:
+        await driver.ask((first,), ("PING",))
+    assert away.value.sent is sent
+    await driver.close()
+
+
 @BOTH
 async def test_nodes_that_send_us_in_a_circle_are_an_absence(three: World, ask: Ask) -> None:
     """FAULT 70: they have not agreed yet; the request is tried again later."""

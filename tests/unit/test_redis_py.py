@@ -132,6 +132,18 @@ async def test_a_connection_that_breaks_under_a_request_may_have_carried_it(peer
     assert peer.connections == 2
 
 
+@pytest.mark.parametrize(("second", "sent"), [("GET b", True), ("PING", False)])
+async def test_a_server_that_loads_its_file_has_carried_out_nothing(peer: Peer, second: str, *, sent: bool) -> None:
+    """FAULT 61: unless it was done with that before the last command of the trip."""
+    answers = {"GET b": b"$1\r\nb\r\n", "PING": b"-LOADING Redis is loading\r\n", "INFO server": INFO}
+    peer.answer = lambda words: answers[words]
+    made = driver(peer)
+    with pytest.raises(BrokerUnavailable) as away:
+        await made.ask(("PING",), tuple(second.split()))
+    assert away.value.sent is sent
+    await made.close()
+
+
 async def test_a_silent_server_is_not_waited_for_for_ever(peer: Peer, monkeypatch: pytest.MonkeyPatch) -> None:
     """FAULT 58: a command may block for as long as it said, and a little longer."""
     made = driver(peer)

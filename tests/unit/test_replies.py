@@ -96,6 +96,16 @@ def test_each_word_of_a_server_has_one_meaning(theirs: BaseException, ours: type
     assert type(found) is ours
 
 
+@pytest.mark.parametrize("theirs", [one for one, ours in TABLE if issubclass(ours, BrokerUnavailable)], ids=repr)
+def test_who_is_refused_knows_whether_anything_was_done(theirs: BaseException) -> None:
+    """INV 33: most refusals come before anything is done; a connection that breaks leaves a doubt."""
+    found = translated(theirs, "redis://h/0")
+    assert isinstance(found, BrokerUnavailable)
+    broken = isinstance(theirs, OSError | EOFError | foreign.ConnectionError | foreign.TimeoutError)
+    halfway = any(word in str(theirs) for word in ("non local key", "UNBLOCKED", "WRONGTYPE"))
+    assert found.sent is ((broken and not isinstance(theirs, foreign.BusyLoadingError)) or halfway)
+
+
 def test_what_is_wrapped_is_what_it_is() -> None:
     """FAULT 68: redis-py wraps what a server says when a connection through a unix socket is opened."""
     wrapped = foreign.ConnectionError("auth:AuthenticationError")

@@ -43,6 +43,8 @@ class _Request:
     answer: asyncio.Future[list[Placement]]
     deadline: float
     """loop time until which they must be placed"""
+    tried: bool = False
+    """they went out before; whatever was answered, it costs nothing to ask what became of that"""
     sent: bool = False
     """an answer was lost: they may have been placed"""
 
@@ -107,9 +109,13 @@ class Producer:
             except StrikesMoved as moved:  # judge them once more, with what is new
                 self.strikes.hear(moved.news)
                 for request in batch:
+                    request.tried = request.tried or moved.partly
                     request.sent = request.sent or moved.partly
-            except (BrokerFull, BrokenKey) as refused:
-                self._fail(batch, refused)
+            except BrokerFull as full:
+                self._doubt(batch, full)
+                self._fail(batch, full)
+            except BrokenKey as broken:
+                self._fail(batch, broken)
             except BrokerUnavailable as away:
                 failures += 1
                 await self._ride_out(batch, away, failures)
@@ -144,8 +150,8 @@ class Producer:
 
     async def _trip(self, batch: Sequence[_Request]) -> None:
         entries, struck = self._judged(batch)
-        # After a lost answer we say so, and the broker tells what became of the first request.
-        repeated = any(each.sent for each in batch)
+        # After a failure we say so, and the broker tells what became of the first request.
+        repeated = any(each.tried for each in batch)
         answers = await self.broker.schedule(entries, repeated=repeated, strikes=self.strikes.position)
         del self._waiting[: len(batch)]
         self._report(entries, answers, struck)
@@ -157,12 +163,16 @@ class Producer:
 
     async def _ride_out(self, batch: Sequence[_Request], away: BrokerUnavailable, failures: int) -> None:
         wait = pause(failures, longest=_LONGEST_PAUSE, random=random())  # noqa: S311 - jitter, no secret
-        for request in batch:
-            request.sent = request.sent or away.sent
+        self._doubt(batch, away)
         now = asyncio.get_running_loop().time()
         self._fail([request for request in batch if request.deadline <= now], away)
         if self._waiting:  # the first of them shall have a last try when its time is up
             await asyncio.sleep(min(wait, max(FIRST, self._waiting[0].deadline - now)))
+
+    def _doubt(self, batch: Sequence[_Request], away: BrokerUnavailable) -> None:
+        for request in batch:
+            request.tried = True
+            request.sent = request.sent or away.sent
 
     def _next(self) -> list[_Request]:
         """Return what goes out in the next trip; forget those that nobody waits for any more."""

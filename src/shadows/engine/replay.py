@@ -31,6 +31,8 @@ class _Asked:
     replays: Sequence[Replay]
     calls: Sequence[Called]
     """of each, for strikes to look at"""
+    tried: bool = False
+    """they went out before"""
     sent: bool = False
     """an answer was lost: they may have been placed"""
 
@@ -57,11 +59,13 @@ class Replayer:
                 return await self._trip(asked)
             except StrikesMoved as moved:  # judge them once more, with what is new
                 self.strikes.hear(moved.news)
-                asked.sent = asked.sent or moved.partly
-            except (BrokerFull, BrokenKey):
+                asked.tried, asked.sent = asked.tried or moved.partly, asked.sent or moved.partly
+            except (BrokerFull, BrokenKey) as refused:
+                if asked.sent or (isinstance(refused, BrokerFull) and refused.sent):
+                    raise _unknown(refused) from refused
                 raise
             except BrokerUnavailable as away:
-                asked.sent = asked.sent or away.sent
+                asked.tried, asked.sent = True, asked.sent or away.sent
                 if loop.time() >= give_up:
                     raise _unknown(away) if asked.sent else away from away
                 failures += 1
@@ -73,7 +77,7 @@ class Replayer:
         replays = [
             attrs.evolve(one, struck=strike is not None) for one, strike in zip(asked.replays, found, strict=True)
         ]
-        answers = await self.broker.replay(replays, repeated=asked.sent, strikes=self.strikes.position)
+        answers = await self.broker.replay(replays, repeated=asked.tried, strikes=self.strikes.position)
         for answer, call, strike in zip(answers, asked.calls, found, strict=True):
             if answer is Replayed.STRUCK and strike is not None:
                 self.strikes.observer.stricken(call.function_name, call.key, strike)

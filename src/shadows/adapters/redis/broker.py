@@ -11,7 +11,16 @@ import attrs
 
 from shadows.adapters.redis import answers, scripts
 from shadows.adapters.redis.doors import lines
-from shadows.adapters.redis.driver import Command, Driver, NoScript, Value, about, ask_about, first_error
+from shadows.adapters.redis.driver import (
+    Command,
+    Driver,
+    NoScript,
+    Value,
+    about,
+    ask_about,
+    did_nothing,
+    first_error,
+)
 from shadows.adapters.redis.keys import Keys, encode, is_id
 from shadows.adapters.redis.replicas import Replicas
 from shadows.core.lifecycle import ExecutionState
@@ -83,19 +92,28 @@ class Scripts:
         return answer
 
     async def run_all(self, verb: str, batches: Sequence[tuple[Value, ...]]) -> list[list[Any]]:
-        """Run one verb for each batch of arguments, in one trip."""
-        head = self.heads[verb]
-        commands = [(*head, *arguments) for arguments in batches]
-        behind = self.replicas.behind(verb)
-        replies = await self.driver.ask(*commands, *behind)
-        forgotten = [i for i, reply in enumerate(replies) if isinstance(reply, NoScript)]
-        if forgotten:
-            _, *again = await self.driver.ask(self.load(verb), *(commands[i] for i in forgotten), *behind)
-            places = [*forgotten, *range(len(commands), len(replies))]
-            for i, reply in zip(places, again, strict=True):
-                replies[i] = reply
-        answered = [checked(reply) for reply in replies[: len(commands)]]
-        self.replicas.check(replies[len(commands) :])
+        """Run one verb for each batch of arguments, in one trip.
+
+        Raises:
+            BrokerUnavailable: and it says whether any of them may have been carried out.
+        """
+        commands = [self.command(verb, *arguments) for arguments in batches]
+        behind, begun = self.replicas.behind(verb), False
+        try:
+            replies = await self.driver.ask(*commands, *behind)
+            begun = not all(map(did_nothing, replies[: len(commands)]))
+            forgotten = [i for i, reply in enumerate(replies) if isinstance(reply, NoScript)]
+            if forgotten:
+                _, *again = await self.driver.ask(self.load(verb), *(commands[i] for i in forgotten), *behind)
+                places = [*forgotten, *range(len(commands), len(replies))]
+                for i, reply in zip(places, again, strict=True):
+                    replies[i] = reply
+                begun = not all(map(did_nothing, replies[: len(commands)]))
+            answered = [checked(reply) for reply in replies[: len(commands)]]
+            self.replicas.check(replies[len(commands) :])
+        except BrokerUnavailable as away:
+            away.sent = away.sent or begun
+            raise
         return answered
 
     def run_blocking(self, verb: str, *arguments: Value) -> list[Any]:
@@ -115,7 +133,7 @@ def checked(reply: Any) -> list[Any]:
     """Return a script's answer; raise what stands in its place."""
     if isinstance(reply, NoScript):
         msg = "the server forgot a script as soon as it had learnt it, or the keys moved to another one meanwhile"
-        raise BrokerUnavailable(msg) from reply
+        raise BrokerUnavailable(msg, sent=False) from reply
     if isinstance(reply, Exception):
         raise reply
     if isinstance(reply, bytes):

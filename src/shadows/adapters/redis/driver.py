@@ -21,11 +21,11 @@ class NoScript(Exception):
 
 class Elsewhere(BrokerUnavailable):
     """The server does not serve our keys (any more); ``node`` is the host and port of the one that does, where it
-    was told.  Of the request nothing was carried out.
+    was told.
     """
 
-    def __init__(self, message: str, node: tuple[str, int] | None = None) -> None:
-        super().__init__(message)
+    def __init__(self, message: str, node: tuple[str, int] | None = None, *, sent: bool = True) -> None:
+        super().__init__(message, sent=sent)
         self.node = node
 
 
@@ -33,9 +33,9 @@ class Driver(Protocol):
     """Three lanes, each a connection of its own that is opened when first used.
 
     The commands of one call travel together, and each has its answer.  A refusal by the server is an answer
-    too: an exception of ours, or NoScript.  What breaks the whole trip is raised, as BrokerUnavailable,
-    NotAllowed or UnsupportedServer.  A server that says that it is not the right one is left: the next request
-    looks for it anew, and goes there at once if it was told where.
+    too: an exception of ours, or NoScript; ``sent`` is false in one for which nothing was carried out.  What breaks
+    the whole trip is raised, as BrokerUnavailable, NotAllowed or UnsupportedServer.  A server that says that it is
+    not the right one is left: the next request looks for it anew, and goes there at once if it was told where.
     """
 
     async def ask(self, *commands: Command) -> list[Any]:
@@ -96,6 +96,11 @@ def about(key: str, answers: list[Any]) -> list[Any]:
     except BrokenKey as broken:
         raise BrokenKey(f"the key {key!r} holds a value of another type; delete or rename it") from broken
     return answers
+
+
+def did_nothing(answer: Any) -> bool:
+    """Whether this is a refusal which says that nothing was carried out of what it answers."""
+    return isinstance(answer, NoScript) or (isinstance(answer, BrokerUnavailable) and not answer.sent)
 
 
 def first_error(answers: list[Any]) -> None:

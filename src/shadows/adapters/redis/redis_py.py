@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 import hiredis
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import BusyLoadingError, RedisError, ResponseError
 
-from shadows.adapters.redis.driver import Elsewhere
+from shadows.adapters.redis.driver import Elsewhere, did_nothing
 from shadows.adapters.redis.line import Line, pack
 from shadows.adapters.redis.places import TIMEOUT, Connection, NotRebuildableError, Place, abandon
 from shadows.adapters.redis.pubsub import Listener
@@ -188,9 +188,17 @@ class _Lane:
             if self._leave():
                 again = _moved(answers)
                 if again:
-                    _put(answers, again, await self._trip([commands[i] for i in again], patience))
+                    _put(answers, again, await self._go_on([commands[i] for i in again], answers, patience))
                     self._leave()
             return answers
+
+    async def _go_on(self, commands: Sequence[Command], answers: Sequence[Any], patience: float) -> list[Any]:
+        """Take the rest of a trip to another server, after these answers of the first one."""
+        try:
+            return await self._trip(commands, patience)
+        except BrokerUnavailable as away:
+            away.sent = away.sent or not all(map(did_nothing, answers))
+            raise
 
     async def _trip(self, commands: Sequence[Command], patience: float) -> list[Any]:
         sent = False
@@ -202,6 +210,7 @@ class _Lane:
             sent = True
             answers = await line.ask(commands, patience)
             _refuse_more(line, self.place.text)
+            sent = not all(isinstance(answer, BusyLoadingError) for answer in answers)
             for i, answer in enumerate(answers):
                 if isinstance(answer, RedisError):
                     answers[i] = self._read(answer)

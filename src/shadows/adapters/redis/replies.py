@@ -28,12 +28,12 @@ _FORBIDDEN: Final = (
     "unauthenticated",  # Redis 7.0 refuses a long first command before it looks at it
     "executing the script can't run",  # 6.2 and 7.0 do not say which command
 )
-_ELSEWHERE: Final = (
-    "READONLY", "CLUSTERDOWN", "MASTERDOWN", "UNBLOCKED", "MOVED ", "non local key",
-)  # fmt: skip
+_ELSEWHERE: Final = ("READONLY", "CLUSTERDOWN", "MASTERDOWN", "MOVED ")
+_ELSEWHERE_PERHAPS_HALFWAY: Final = ("UNBLOCKED", "non local key")
+"""What may have been begun: a script is told of a key that has moved when it comes to it."""
 _ELSEWHERE_TOO: Final = (foreign.ReadOnlyError, foreign.MasterDownError, foreign.ClusterDownError)
 """What redis-py knows by its first word, which it then takes out of the text."""
-_LATER_TOO: Final = (foreign.TryAgainError, foreign.AskError)
+_LATER_TOO: Final = (foreign.TryAgainError, foreign.AskError, foreign.BusyLoadingError)
 _LATER: Final = (
     "LOADING", "NOREPLICAS", "TRYAGAIN", "BUSY ", "ASK ", "max number of clients", "UNKILLABLE",
 )  # fmt: skip
@@ -69,17 +69,18 @@ def _refusal(error: foreign.RedisError, text: str, where: str) -> Exception | No
         hint = _missing_right(text)
         return NotAllowed(f"{where} refuses us: {text}{hint}")
     if isinstance(error, foreign.OutOfMemoryError) or any(word in text for word in _FULL):
-        return BrokerFull(f"{where} takes no more writes: {text}")
+        return BrokerFull(f"{where} takes no more writes: {text}", sent=False)
     if "WRONGTYPE" in text:
         return BrokenKey(f"{where}: a key of ours holds a value of another type; delete or rename it: {text}")
     if (why := _unfit(error, text)) is not None:
         return UnsupportedServer(f"{where} {why}")
-    if isinstance(error, foreign.ConnectionError | foreign.TimeoutError):
+    broken = isinstance(error, foreign.ConnectionError | foreign.TimeoutError)
+    if broken and not isinstance(error, _LATER_TOO):
         return BrokerUnavailable(f"{where}: {text or type(error).__name__}")
     if (away := _elsewhere(error, text, where)) is not None:
         return away
     if isinstance(error, _LATER_TOO) or any(word in text for word in _LATER):
-        return BrokerUnavailable(f"{where}: {_on_its_way(error) or text}")
+        return BrokerUnavailable(f"{where}: {_on_its_way(error) or text}", sent=False)
     if isinstance(error, foreign.ResponseError):
         return BrokerError(f"{where} answered: {text}")
     return None
@@ -99,8 +100,10 @@ def _elsewhere(error: foreign.RedisError, text: str, where: str) -> Elsewhere | 
     if isinstance(error, foreign.MovedError):
         told: Any = error
         host, port = told.node_addr
-        return Elsewhere(f"{where}: it is at {host}:{port}", (host, port))
+        return Elsewhere(f"{where}: it is at {host}:{port}", (host, port), sent=False)
     if isinstance(error, _ELSEWHERE_TOO) or any(word in text for word in _ELSEWHERE):
+        return Elsewhere(f"{where}: {text}", sent=False)
+    if any(word in text for word in _ELSEWHERE_PERHAPS_HALFWAY):
         return Elsewhere(f"{where}: {text}")
     return None
 
