@@ -231,7 +231,12 @@ class Server:
     def _launch(self) -> None:
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
-                self._arguments(), stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+                self._arguments(),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                restore_signals=False,  # a file that may grow no more is an error to it, and not its end
             )
         _guard.watch(self._process.pid)
         end = time.monotonic() + PATIENCE

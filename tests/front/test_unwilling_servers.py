@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import resource
 import signal
 import time
 from datetime import timedelta
@@ -135,6 +136,52 @@ async def test_a_script_that_keeps_the_server_busy(server: Server) -> None:
     assert said(server, "BUSY") > 0
 
 
+REFUSALS = {
+    "READONLY": (("REPLICAOF", "127.0.0.1", 1), ("REPLICAOF", "NO", "ONE")),
+    "NOREPLICAS": (("CONFIG", "SET", "min-replicas-to-write", 1), ("CONFIG", "SET", "min-replicas-to-write", 0)),
+}
+
+
+@pytest.mark.parametrize("word", REFUSALS)
+async def test_an_add_that_was_refused_until_its_deadline_has_placed_nothing(server: Server, word: str) -> None:
+    """FAULT 62, `add_deadline`: nobody is left in doubt by a server that answered each time that it does nothing."""
+    spoil, mend = REFUSALS[word]
+    async with shadow(server, add_deadline=SOON) as shadows:
+        await shadows.add(note, key="before", when=HOUR)("word")
+        ask(server, *spoil)
+        with pytest.raises(BrokerUnavailable, match=r"(?i)read only|replicas") as away:
+            await shadows.add(note, key="refused", when=HOUR)("word")
+        assert not away.value.sent
+        ask(server, *mend)
+        assert await shadows.get_execution("refused") is None
+
+
+async def test_an_add_that_met_a_loading_server_until_its_deadline_has_placed_nothing(
+    own_server: Callable[..., Server],
+) -> None:
+    """FAULT 61, `add_deadline`: the same while it loads its file."""
+    server = a_server(own_server, "--key-load-delay", "5000", "--rdbcompression", "no")
+    ask(server, "DEBUG", "POPULATE", 600, "other", 40_000)
+    ask(server, "SAVE")
+    server.kill()
+    restarting = asyncio.create_task(asyncio.to_thread(server.restart))
+    await comes_true(lambda: says_loading(server))
+    async with shadow(server, add_deadline=SOON) as shadows:
+        with pytest.raises(BrokerUnavailable, match=r"(?i)loading") as away:
+            await shadows.add(note, key="refused", when=HOUR)("word")
+        assert not away.value.sent
+        await restarting
+        assert await shadows.get_execution("refused") is None
+
+
+def says_loading(server: Server) -> bool:
+    """Return whether the server is up, and loads its file."""
+    try:
+        return server.command("PING").startswith("-LOADING")
+    except OSError:
+        return False
+
+
 async def test_a_silent_server_is_not_waited_for_beyond_the_deadline(server: Server) -> None:
     """FAULT 58, `add_deadline`: a trip has 5 s to be answered, a producer less, and it says that nobody can know."""
     async with shadow(server, add_deadline=SOON) as shadows:
@@ -193,14 +240,33 @@ def unsaved(server: Server, *, full: bool) -> None:
         time.sleep(0.05)
 
 
-@pytest.mark.parametrize(("word", "fill"), [("used memory", out_of_memory), ("MISCONF", unsaved)])
+def unwritten(server: Server, *, full: bool) -> None:
+    """Let the server's files not grow any more, so that it fails to append to one, or let them grow again."""
+    _, hard = resource.prlimit(server.pid or 0, resource.RLIMIT_FSIZE)
+    resource.prlimit(server.pid or 0, resource.RLIMIT_FSIZE, (1 if full else hard, hard))
+    if full:
+        with contextlib.suppress(redis.ResponseError):  # what the worker wrote may have been the last that it took
+            ask(server, "SET", "other", "the last that it takes")
+        while b"aof_last_write_status:err" not in ask(server, "INFO", "persistence"):
+            time.sleep(0.05)
+
+
+EACH_SECOND = ("--appendonly", "yes", "--appendfsync", "everysec")
+FULL = [
+    pytest.param("used memory", out_of_memory, (), id="memory"),
+    pytest.param("MISCONF .*RDB", unsaved, (), id="snapshot"),
+    pytest.param("MISCONF .*AOF", unwritten, EACH_SECOND, id="append-only file"),
+]
+
+
+@pytest.mark.parametrize(("word", "fill", "options"), FULL)
 async def test_a_full_server_says_so_and_no_task_runs_twice_for_it(
-    server: Server, word: str, fill: Callable[..., None]
+    own_server: Callable[..., Server], word: str, fill: Callable[..., None], options: tuple[str, ...]
 ) -> None:
     """FAULTS 64 and 66: `add` raises BrokerFull at once, the worker is not ready and keeps what ended until it can
-    settle it.
+    settle it.  Nobody has to do anything but to make room.
     """
-    held = Held()
+    server, held = a_server(own_server, *options), Held()
     async with shadow(server) as shadows, working(shadows, reconnection_delay=SOON) as worker:
         running = await shadows.add(held.body)()
         await heard(held.begun)
