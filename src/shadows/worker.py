@@ -280,6 +280,8 @@ class Worker:
         loop = self._loop = self._make_loop(entered, ballast, may_run)
         seeder = self._make_seeder(entered)
         loop.prepare = seeder.start
+        if until_finished and may_run is None:
+            seeder.warn()
         self._observer.working(entered.holder, self._shadow.calls.registry.chosen)
         for kind in self._tasks.lifecycles():
             await entered.workplace.keeping.living(kind)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -401,6 +402,18 @@ async def test_a_cleared_call_is_seeded_again(harness: Harness) -> None:
     await sow(harness.broker, seed(after=5))
     assert await harness.broker.clear() == 1
     assert await sow(harness.broker, seed(after=5)) == SEEDED
+
+
+async def test_the_next_look_is_not_put_off_for_longer_than_its_time(harness: Harness) -> None:
+    """INV 26: where something was lost, the wait for it ends with the patience at the latest."""
+    broker = harness.broker
+    assert await sow(broker, seed(after=5)) == SEEDED
+    waiting = asyncio.create_task(broker.fallow(["a"], patience=0.05))
+    await asyncio.sleep(0)
+    assert await broker.clear() == 1
+    async with asyncio.timeout(60):
+        await waiting
+    assert await sow(broker, seed(after=5)) == SEEDED
 
 
 async def test_a_call_that_is_added_after_the_decision_takes_it_back(harness: Harness) -> None:

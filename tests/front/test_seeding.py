@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from shadows import ConfigurationError, Cron, ExecutionState, Perpetual, Shadow, Worker
+from shadows.adapters.memory.broker import MemoryBroker
 from shadows.adapters.observers.log import LogObserver
 from shadows.engine import seed
 from tests.front.acts import DEADLINE, HOUR, comes_true, finish, heard, state_of, working
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from tests.front.places import Place, ServerPlace
     from tests.front.proxy import Proxy
@@ -24,8 +25,14 @@ SOON = timedelta(seconds=5)
 
 @pytest.fixture
 def _often(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let workers look after their automatic tasks every few milliseconds."""
+    """Let workers look after their automatic tasks every few milliseconds, also where they need not."""
+
+    async def fallow(self: MemoryBroker, keys: Sequence[str], *, patience: float) -> None:
+        del self, keys
+        await asyncio.sleep(patience)
+
     monkeypatch.setattr(seed, "AGAIN", 0.01)
+    monkeypatch.setattr(MemoryBroker, "fallow", fallow)
 
 
 def cleanup_every(every: timedelta) -> tuple[Callable[..., Any], list[int]]:
@@ -326,3 +333,22 @@ async def test_an_automatic_task_that_requires_arguments_is_refused(shadows: Sha
         shadows.register(greet)
     with pytest.raises(ConfigurationError, match="it requires 'name'"):
         await shadows.add(greet)("Ada")
+
+
+async def test_a_worker_that_shall_end_says_that_an_automatic_task_keeps_it(
+    shadows: Shadow, caplog: pytest.LogCaptureFixture
+) -> None:
+    """`run_until_finished` would go on for ever; `run_at_most` knows when it is enough."""
+    cleanup, ran = cleanup_every(timedelta(0))
+    shadows.register(cleanup)
+    with caplog.at_level("WARNING", "shadows.worker"):
+        async with Worker(shadows) as worker:
+            await worker.run_at_most({"cleanup": 2})
+        assert "another call" not in caplog.text
+        async with Worker(shadows) as worker:
+            running = asyncio.create_task(worker.run_until_finished())
+            await comes_true(lambda: len(ran) > 5)
+            worker.stop()
+            await running
+    assert "goes on until it is stopped: there is always another call of cleanup; run_at_most names" in caplog.text
+    await shadows.clear()

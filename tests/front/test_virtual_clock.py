@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from shadows import ConfigurationError, ExponentialRetry, ResultUnavailable, Retry, Shadow, TaskFailed, Worker
+from shadows import ConfigurationError, Cron, ExponentialRetry, ResultUnavailable, Retry, Shadow, TaskFailed, Worker
+from shadows.engine.seed import Seeder
 from shadows.ports.broker import Order
 from shadows.testing import VirtualClock
 from tests.contract.acts import take_one, worker
@@ -537,3 +538,51 @@ async def test_a_clock_that_was_not_entered_moves_nothing() -> None:
     """A shadow would wait for ever."""
     with pytest.raises(RuntimeError, match="does not rule this event loop"):
         await Shadow("shop", "memory://virtual", clock=VirtualClock()).__aenter__()
+
+
+# Automatic tasks
+
+
+async def test_who_waits_for_a_cron_task_looks_after_it_no_more_often_than_it_runs(
+    shadows: Shadow, clock: VirtualClock, log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A week takes milliseconds with one too; on a server its workers look every minute, for it may have been lost."""
+    looks: list[int] = []
+    look = Seeder.seed
+
+    async def counted(self: Seeder, *, restart: bool) -> None:
+        looks.append(1)
+        await look(self, restart=restart)
+
+    monkeypatch.setattr(Seeder, "seed", counted)
+
+    @shadows.register
+    async def morning(cron: Cron = Cron("0 7 * * *")) -> None:
+        log("morning")
+
+    async with working(shadows):
+        await clock.advance(days=7)
+    assert log.times == [day * DAY + 9 * HOUR for day in range(7)]
+    assert len(looks) == 1
+
+
+async def test_an_automatic_task_that_was_lost_is_back_when_somebody_would_have_looked(
+    shadows: Shadow, clock: VirtualClock, log: Log
+) -> None:
+    """INV 26: as on a server, at the next full minute of its worker; not before, and not when somebody decided so."""
+
+    @shadows.register
+    async def morning(cron: Cron = Cron("0 7 * * *")) -> None:
+        log("morning")
+
+    async with working(shadows):
+        for passed, left in ((90, 30), (0, 60)):
+            await clock.advance(seconds=passed)
+            assert await shadows.clear() == 1
+            await clock.advance(seconds=left - 0.001)
+            assert await state_of(shadows, "morning") == "cancelled"
+            await clock.advance(seconds=0.001)
+            assert await state_of(shadows, "morning") == "scheduled"
+        await shadows.cancel("morning")
+        await clock.advance(days=7)
+    assert log.lines == []

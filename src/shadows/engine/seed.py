@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from random import random
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
@@ -53,6 +53,12 @@ class Seeder:
             if seeding in {Seeding.SEEDED, Seeding.CHANGED, Seeding.BROKEN}:
                 self.observer.seeded(seed.key, seeding)
 
+    def warn(self) -> None:
+        """Say so where a worker is to end when nothing is left, and something always will be."""
+        automatic = sorted(self._automatic())
+        if automatic:
+            self.observer.endless(automatic)
+
     async def start(self) -> None:
         """Place them as a worker does that starts; from now on, hear of tasks that are registered later."""
         if self._notice not in self.watchers:
@@ -65,11 +71,7 @@ class Seeder:
         """
         failures = 0
         while True:
-            again = AGAIN if not failures else pause(failures, longest=AGAIN, random=random())  # noqa: S311 - jitter
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(again if self._automatic() else None):
-                    await self._hurry.wait()
-            self._hurry.clear()
+            await self._rest(failures)
             try:
                 await self.seed(restart=False)
             except BrokerUnavailable:  # which the pump tells
@@ -79,6 +81,23 @@ class Seeder:
                 return
             else:
                 failures = 0
+
+    async def _rest(self, failures: int) -> None:
+        """Wait until there may be something to do, or until somebody is in a hurry."""
+        hurry = asyncio.ensure_future(self._hurry.wait())
+        waits: set[asyncio.Future[Any]] = {hurry}
+        automatic = list(self._automatic())
+        if failures:
+            wait = pause(failures, longest=AGAIN, random=random())  # noqa: S311 - jitter, no secret
+            waits.add(asyncio.ensure_future(asyncio.sleep(wait)))
+        elif automatic:
+            waits.add(asyncio.ensure_future(self.broker.fallow(automatic, patience=AGAIN)))
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for one in waits:
+                one.cancel()
+        self._hurry.clear()
 
     def hurry(self) -> None:
         """Look again at once: something that kept a task from being placed may be over."""

@@ -216,6 +216,14 @@ class Broker(Protocol):
         """
         ...
 
+    async def fallow(self, keys: Sequence[str], *, patience: float) -> None:
+        """Wait for the moment at which somebody who calls ``seed`` for these keys every ``patience`` seconds, from now
+        on, would first find something to place.
+
+        A broker that cannot tell waits for ``patience`` seconds.
+        """
+        ...
+
     async def claim(self, order: Order, *, patience: float = 0) -> Claim:
         """Move what is due to the ready calls (a bounded step), then lease up to ``order.limit`` calls to
         the holder.

@@ -122,6 +122,10 @@ class Observer(Protocol):
         """The call of an automatic task was placed, or got another time, or could not be placed."""
         ...
 
+    def endless(self, tasks: Sequence[str]) -> None:
+        """A worker is to work until nothing is left, but of these automatic tasks there is always another call."""
+        ...
+
     def left(self, unknown: int, dead: int, held: int) -> None:
         """Everything is done but these: calls of tasks that nobody knows, dead letters, calls held at strikes."""
         ...

@@ -49,6 +49,26 @@ class MemoryBroker:
         with self._step():
             return [seeding.seed(self.store, one, restart=restart) for one in seeds]
 
+    async def fallow(self, keys: Sequence[str], *, patience: float) -> None:
+        """Wait until nothing is live under one of these keys, and then for the next look at them."""
+        sleeper, bells = Sleeper("", hungry=False), self.store.bells
+        began = sleeper.loop.time()
+
+        def next_look() -> float | None:
+            if not any(seeding.is_fallow(self.store, key) for key in keys):
+                return None
+            passed = round(sleeper.loop.time() - began, 6)
+            return -passed % patience if passed else patience
+
+        sleeper.next_look = next_look
+        with self._step():
+            bells.sleepers.append(sleeper)
+        try:
+            await asyncio.wait([sleeper.future])
+        finally:
+            with self._step():
+                bells.leave(sleeper)
+
     async def claim(self, order: Order, *, patience: float = 0) -> Claim:
         """Wait, if there is patience and nothing to do; then lease calls to the holder."""
         if patience > 0:

@@ -41,6 +41,12 @@ def seed(store: Store, wanted: Seed, *, restart: bool) -> Seeding:
     return Seeding.SEEDED
 
 
+def is_fallow(store: Store, key: str) -> bool:
+    """Tell whether a seed would be placed under this key, though its worker does not start anew."""
+    run, schedule = store.runs.get(key), store.schedules.get(key)
+    return not ((run is not None and run.state.live) or (schedule is not None and schedule.stopped))
+
+
 def _note(schedule: Schedule, definition: str) -> bool:
     """Remember a definition that was never seen before; tell whether it is the one that was first seen last."""
     if definition not in schedule.definitions:

@@ -206,6 +206,13 @@ class LogObserver:
         else:
             _worker.info("%s: the automatic task is %s", _plain(key), seeding.value)
 
+    def endless(self, tasks: Sequence[str]) -> None:
+        _worker.warning(
+            "run_until_finished goes on until it is stopped: there is always another call of %s; run_at_most names "
+            "how many are enough, and schedule_automatic_tasks=False leaves them out",
+            ", ".join(map(_plain, tasks)),
+        )
+
     def left(self, unknown: int, dead: int, held: int) -> None:
         _worker.warning(
             "nothing is left to do but %d calls of tasks that nobody here knows, %d held at strikes; %d dead letters",

@@ -4,6 +4,7 @@ arguments.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from typing import TYPE_CHECKING, Any, Final
 
@@ -187,6 +188,10 @@ class RedisBroker:
                 arguments += (encode(one.key), _due(one.due), one.definition, one.payload)
             batches.append(tuple(arguments))
         return [Seeding(word.decode()) for words in await self.scripts.run_all("seed", batches) for word in words]
+
+    async def fallow(self, keys: Sequence[str], *, patience: float) -> None:
+        del keys  # anybody may end these calls, and nobody tells
+        await asyncio.sleep(patience)
 
     async def claim(self, order: Order, *, patience: float = 0) -> Claim:
         if patience <= 0:
