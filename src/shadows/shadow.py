@@ -12,7 +12,7 @@ from shadows.adapters.open import Connection
 from shadows.calls import Calls, When
 from shadows.core.holder import name_of
 from shadows.core.names import task_key
-from shadows.core.scheduling import instant
+from shadows.core.scheduling import instant, refuse_no_time
 from shadows.core.settings import SHADOW, shadow_options
 from shadows.core.strikes import Comparison, Conditions, Strike
 from shadows.dependencies.collection import collection
@@ -222,6 +222,7 @@ class Shadow:
         self, function: Callable[..., Any] | str, when: When = None, key: str | None = None
     ) -> Callable[..., TaskCall]:
         """Return a function that makes a call for ``add_many`` or ``replace_many``, checked as by ``add``."""
+        refuse_no_time(when)
 
         def make(*args: Any, **kwargs: Any) -> TaskCall:
             return self._calls.make(function, when, key, args, kwargs)
@@ -390,6 +391,8 @@ class Shadow:
     def _placer(
         self, function: Callable[..., Any] | str, when: When, key: str | None, on_live: OnLive
     ) -> Callable[..., Coroutine[Any, Any, Execution[Any]]]:
+        refuse_no_time(when)
+
         def place(*args: Any, **kwargs: Any) -> Coroutine[Any, Any, Execution[Any]]:
             return self.opened().place(self._calls.make(function, when, key, args, kwargs), on_live)
 

@@ -84,7 +84,9 @@ REFUSED: list[tuple[str, Callable[[Shadow], Any], type[Exception], str]] = [
     ("14 naive", lambda shadows: shadows.add(untyped, when=datetime(2030, 1, 1))(1), ConfigurationError, "naive"),  # noqa: DTZ001
     ("16 9999", lambda shadows: shadows.add(untyped, when=datetime(9999, 1, 1, tzinfo=UTC))(1), ValueError, "horizon"),
     ("16 far", lambda shadows: shadows.add(untyped, when=timedelta.max)(1), ValueError, "horizon"),
-    ("17 number", lambda shadows: shadows.add(untyped, when=five)(1), ConfigurationError, "when=5 is a int"),
+    ("17 number", lambda shadows: shadows.add(untyped, when=five)(1), ConfigurationError, "when=5 is of type int"),
+    ("17 arguments", lambda shadows: shadows.add(untyped, five), ConfigurationError, r"add\(task\)\(arguments\)"),
+    ("17 call", lambda shadows: shadows.call(untyped, five), ConfigurationError, r"add\(task\)\(arguments\)"),
     ("20 unknown", lambda shadows: shadows.add("shipp")(1), UnknownTask, "did you mean ship"),
     ("20 replace", lambda shadows: shadows.replace("other", None, "k")(1), KeyError, "register it first"),
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 from datetime import timedelta
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from shadows import Shadow
     from tests.system.conftest import Said
+    from tests.system.programs import Program
 
     type Run = Callable[..., Said]
 
@@ -301,6 +303,18 @@ def test_a_worker_without_tasks_says_so(shadows: Run) -> None:
     assert said.code == 0
     assert "no tasks are named" in said.err
     assert "--tasks module:attribute" in said.err
+
+
+def test_memory_is_told_to_be_of_one_process(shadows: Run, program: Callable[..., Program]) -> None:
+    """Whoever copies that URL to a second process would see two healthy ones, and a call that never runs."""
+    worker = program("worker", "--url", "memory://alone")
+    worker.until("memory://alone lives inside of this process, so nobody else can place calls for it")
+    worker.signal(signal.SIGINT)
+    assert worker.end() == 0, worker.text
+    said = shadows("snapshot", "--url", "memory://alone")
+    assert said.err.startswith("note: memory://alone lives inside of one process, here this command's own")
+    assert shadows("snapshot", "--url", "memory://alone", "--json").err == ""
+    assert "lives inside" not in shadows("worker", "--url", "memory://alone", "--until-finished").err
 
 
 @pytest.mark.parametrize("form", ["console", "plain", "json"])

@@ -90,6 +90,7 @@ def sync(a: int) -> None: ...
         (nothing, (), {"a": 1}, "nothing() has no parameter 'a' to name; it has none"),
         (greedy, (1, 2), {"x": 1}, "greedy() misses a value for its parameter 'k'"),
         (positional, (), {"a": 1, "b": 2}, "positional() misses a value for its parameter 'a'"),
+        (retried, (1,), {"c": 3}, "retried() has no parameter 'c' to name; it has a, b"),
         (retried, (), {"retry": 1}, "retried() misses a value for its parameter 'a'"),
         (functools.partial(plain, 1), (2, 3), {}, "plain() takes at most 1 positional arguments (b), not 2"),
         (Mailer(), (), {}, "Mailer() misses a value for its parameter 'to'"),
@@ -258,8 +259,12 @@ def test_a_wrapper_shows_what_it_wraps() -> None:
 def test_what_cannot_be_called_or_read_is_no_task() -> None:
     """The message says what to do."""
     wrong: Any = "send_mail"
-    with pytest.raises(TypeError, match="a task must be a function, not str"):
+    with pytest.raises(TypeError, match=r"a task must be a function, not str$"):
         plan(wrong)
+    called: Any = plain(1)
+    with pytest.raises(TypeError, match=r"not coroutine; it was called already, so write add\(plain\)\(\.\.\.\)$"):
+        plan(called)
+    called.close()
 
     class Opaque:
         __signature__: ClassVar[str] = "unreadable"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from shadows.cli.exits import Code
+from shadows.cli.known import note
 from shadows.cli.options import AsJson, ShadowName, Tasks, Url, load, shadow_of, tasks_of
 from shadows.cli.printing import add_row, console, print_json, table
 from shadows.cli.workers import worker_data, worker_table
@@ -121,6 +122,8 @@ def _show(shadow: Shadow, found: Snapshot, *, by_task: bool) -> None:
             add_row(counts, task, *(str(states[state]) for state in STATES))
         out.print(counts)
     out.print(worker_table(found.workers, found.taken))
+    if shadow.url.startswith("memory:"):
+        note(f"{shadow.url} lives inside of one process, here this command's own; name a server with --url")
 
 
 LONGEST_WHOLE = 36

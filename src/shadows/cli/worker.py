@@ -80,6 +80,8 @@ def worker(
             from shadows.worker import Worker  # noqa: PLC0415 - a parent needs no engine
 
             load(shadow, around.tasks)
+            if shadow.url.startswith("memory:") and not until_finished:
+                _log.warning("%s lives inside of this process, so nobody else can place calls for it", shadow.url)
             if member is not None:
                 options = said.numbered(options, member.number)
             runs = Worker(shadow, **attrs.asdict(options))

@@ -90,6 +90,16 @@ def due(when: datetime | timedelta | None, *, now: datetime, horizon: timedelta 
             raise _no_time(when)
 
 
+def refuse_no_time(when: object) -> None:
+    """Refuse at once what can be no time, before anything else is known of a call.
+
+    Raises:
+        ConfigurationError: it is neither a datetime, a timedelta nor None.
+    """
+    if when is not None and not isinstance(when, datetime | timedelta):
+        raise _no_time(when)
+
+
 def _refuse_naive(when: datetime) -> None:
     if when.utcoffset() is None:
         msg = (
@@ -100,7 +110,8 @@ def _refuse_naive(when: datetime) -> None:
 
 def _no_time(when: object) -> ConfigurationError:
     return ConfigurationError(
-        f"when={when!r} is a {type(when).__name__}; give an aware datetime, a timedelta, or None for at once"
+        f"when={when!r} is of type {type(when).__name__}; give an aware datetime, a timedelta, or None for at once "
+        f"(arguments of the task stand in parentheses of their own: add(task)(arguments))"
     )
 
 

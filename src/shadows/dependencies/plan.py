@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from inspect import Parameter
+from inspect import Parameter, iscoroutine
 from typing import Any
 
 import attrs
@@ -89,7 +89,8 @@ class Plan:
             position = self.keywords.get(name)
             if position is None:
                 if not self.any_keyword:
-                    names = ", ".join(self.keywords) or "none"
+                    own = {one for one, _ in self.supplied}  # which may be given, but hardly are
+                    names = ", ".join(each for each in self.keywords if each not in own) or "none"
                     raise TypeError(f"{self.name}() has no parameter {name!r} to name; it has {names}")
             elif position < count:
                 raise TypeError(f"{self.name}() got two values for its parameter {name!r}")
@@ -148,7 +149,8 @@ def plan(function: Callable[..., Any], overrides: Overrides | None = None) -> Pl
         TypeError: it cannot be called at all.
     """
     if not callable(function):
-        raise TypeError(f"a task must be a function, not {type(function).__name__}")
+        hint = f"; it was called already, so write add({function.__name__})(...)" if iscoroutine(function) else ""
+        raise TypeError(f"a task must be a function, not {type(function).__name__}{hint}")
     signature = read(function)
     parameters, markers = signature.parameters, signature.supplied
     check_singles(signature.name, signature.declared)
