@@ -52,13 +52,16 @@ STRIKE = Instruction("one", b"strike")
 def overwrite(real: ServerHarness, suffix: str) -> None:
     """Put something there that is neither hash, stream, set, list nor number."""
     real.ask("DEL", real.key(suffix))
-    if suffix.startswith("results:"):
+    if suffix.startswith(("results:", "!heard")):
         real.ask("RPUSH", real.key(suffix), "junk")
     else:
         real.ask("SET", real.key(suffix), "junk")
 
 
-SHARED = ["stream", "queue", "workers", "strikes", "!fence", "!bell", "!dead", "!unknown", "!requests", "!schedules"]
+SHARED = [
+    *("stream", "queue", "workers", "strikes", "!fence", "!bell", "!dead", "!unknown", "!requests", "!schedules"),
+    "!heard",
+]
 HOLDERS = ["!inbox:{}", "worker-tasks:{}"]
 RECORDS = [
     *(

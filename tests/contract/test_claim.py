@@ -12,6 +12,7 @@ from shadows.testing.exam.acts import (
     instead,
     keys,
     look,
+    pass_awake,
     place,
     retry,
     run,
@@ -255,10 +256,10 @@ async def test_a_call_that_loses_its_workers_is_buried(harness: Harness) -> None
     await place(broker, call("a", b"arguments"))
     assert (await take_one(broker, worker())).deliveries == 1
     for deliveries in (2, 3):
-        await harness.pass_time(LEASE + 1)
+        await pass_awake(harness, LEASE + 1)
         (lease,) = await sweep(broker, worker(), max_deliveries=3)
         assert lease.deliveries == deliveries
-    await harness.pass_time(LEASE + 1)
+    await pass_awake(harness, LEASE + 1)
     assert await sweep(broker, worker(), max_deliveries=3) == ()
     record = await look(broker, "a")
     assert (record.state, record.reason, record.payload) == ("failed", "worker-lost", b"arguments")

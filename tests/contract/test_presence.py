@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from shadows.testing.exam.acts import LEASE, call, claim, done, keys, place, settle, sweep, take_one, worker
+from shadows.testing.exam.acts import LEASE, call, claim, done, keys, pass_awake, place, settle, sweep, take_one, worker
 
 if TYPE_CHECKING:
     from tests.contract.harness import Harness
@@ -111,7 +111,7 @@ async def test_leases_of_a_worker_that_checked_out_keep_their_owner(harness: Har
     await harness.backend.presence.check_out(who)
     assert await settle(broker, who, leases[0], done()) == "settled"
     assert await sweep(broker, worker()) == ()
-    await harness.pass_time(LEASE + 1)
+    await pass_awake(harness, LEASE + 1)
     assert keys(await sweep(broker, worker())) == ["b"]
 
 

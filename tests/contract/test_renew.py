@@ -3,7 +3,20 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from shadows.testing.exam.acts import LEASE, back, call, done, keys, place, settle, sweep, take, take_one, worker
+from shadows.testing.exam.acts import (
+    LEASE,
+    back,
+    call,
+    done,
+    keys,
+    pass_awake,
+    place,
+    settle,
+    sweep,
+    take,
+    take_one,
+    worker,
+)
 
 if TYPE_CHECKING:
     from tests.contract.harness import Harness
@@ -18,7 +31,7 @@ async def test_a_renewed_lease_lasts_its_whole_length_again(harness: Harness) ->
         await harness.pass_time(LEASE - 1)
         assert broker.renew(who, [lease.token]) == frozenset()
         assert await sweep(broker, worker()) == ()
-    await harness.pass_time(LEASE + 1)
+    await pass_awake(harness, LEASE + 1)
     assert keys(await sweep(broker, worker())) == ["a"]
 
 
@@ -44,7 +57,7 @@ async def test_a_lost_lease_is_named_and_never_taken_back(harness: Harness) -> N
     await harness.pass_time(LEASE + 1)
     (stolen,) = await sweep(broker, quick, 1)
     assert stolen.key == "a"
-    await harness.pass_time(LEASE - 1)
+    await pass_awake(harness, LEASE - 1)
     assert broker.renew(slow, [a.token, b.token]) == {a.token}
     await harness.pass_time(2)
     assert keys(await sweep(broker, worker())) == ["a"]

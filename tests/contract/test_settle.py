@@ -17,6 +17,7 @@ from shadows.testing.exam.acts import (
     instead,
     keys,
     look,
+    pass_awake,
     place,
     retry,
     run,
@@ -191,7 +192,7 @@ async def test_deliveries_lost_earlier_are_not_forgotten_by_a_hand_back(harness:
     await start(broker)
     await harness.pass_time(LEASE + 1)
     await sweep(broker, worker())
-    await harness.pass_time(LEASE + 1)
+    await pass_awake(harness, LEASE + 1)
     (lease,) = await sweep(broker, who := worker())
     assert lease.deliveries == 3
     await settle(broker, who, lease, FOLLOW_UPS[kind](lease))

@@ -39,7 +39,8 @@ async def fire(server: Server, folder: Path, **options: object) -> AsyncIterator
     """Give an arena under load; afterwards every check must pass, and nothing may be left over."""
     seed = random.randrange(1 << 32)
     print(f"seed {seed}")
-    async with Arena(server, folder, seed, lease=LEASE, most=200, **options) as arena:  # type: ignore[arg-type]
+    options = {"lease": LEASE, "most": 200, **options}
+    async with Arena(server, folder, seed, **options) as arena:  # type: ignore[arg-type]
         async with arena.under_load():
             yield arena
         story, left = await arena.finish()
@@ -139,6 +140,21 @@ async def test_a_killed_worker_is_replaced_in_time(
     }
     assert again
     assert max(again[key] - at for key, at in cut.items()) < LEASE + 2
+
+
+async def test_a_server_that_is_away_for_longer_than_a_lease_makes_nobody_run_twice(
+    own_server: Callable[..., Server], one_name: str, tmp_path: Path
+) -> None:
+    """INV 12: it comes back with nothing but leases that have ended, and those who live keep theirs."""
+    server = own_server(one_name, aof=True)
+    async with fire(server, tmp_path, lease=2 * LEASE) as arena:
+        await until(lambda: len(arena.ledger.flight) >= 100)
+        server.kill()
+        await asyncio.sleep(3 * LEASE)
+        await asyncio.to_thread(server.restart)
+        before = arena.ledger.acknowledged
+        await until(lambda: arena.ledger.acknowledged > before + 100)
+    assert not tell(history.read(tmp_path / "history")).excuses
 
 
 async def test_an_append_only_file_of_each_second_keeps_what_was_acknowledged(

@@ -108,6 +108,15 @@ async def test_however_often_it_fails_the_next_try_comes_no_later_than_usual(hou
     assert 0 < min(waits) <= max(waits) <= house.renewals.interval
 
 
+async def test_whoever_could_not_renew_long_leases_tries_again_every_second() -> None:
+    """INV 12: a server that is back hears of each lease before others may take it over, however long it is."""
+    trouble, who = Trouble(), holder("w", timedelta(minutes=5), nonce="1")
+    trouble.before("renew", *[BrokerUnavailable("away")] * 20)
+    renewals = Renewals(cast("Broker", trouble), who, lambda: ["token"], lambda _: None, lambda _: None)
+    assert max(renewals.once() or 0 for _ in range(20)) <= 1
+    assert renewals.once() == 75
+
+
 @pytest.mark.parametrize("bug", [NotAllowed("no right to renew"), ValueError("a bug")])
 async def test_anything_else_ends_the_renewals_and_is_told(house: House, bug: Exception) -> None:
     """INV 33: without renewals no lease lasts, so the worker must not go on as if nothing had happened."""

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 RENEWALS: Final = 4
 """How often a lease is renewed in its length: three may fail before it is lost."""
+RETRY: Final = 1.0
+"""The most seconds between two tries to renew: who has a server again must renew before others take his leases over."""
 
 
 @attrs.define
@@ -60,7 +62,8 @@ class Renewals:
             gone = self.broker.renew(self.holder, tokens)
         except BrokerUnavailable:
             self._failures += 1
-            return pause(self._failures, longest=self.interval, random=random())  # noqa: S311 - jitter, no secret
+            longest = min(self.interval / 4, RETRY)
+            return pause(self._failures, longest=longest, random=random())  # noqa: S311 - jitter, no secret
         except Exception as bug:  # noqa: BLE001 - without renewals no lease would last, so the worker must hear of it
             if not self.left:
                 self.broken(bug)

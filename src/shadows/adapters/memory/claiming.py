@@ -89,7 +89,7 @@ def next_look(store: Store, order: Order) -> float | None:
     if order.limit < 1:
         return None
     others = (hold for hold in store.held.values() if hold.holder.id != order.holder.id)
-    expired = min((hold.renewed + hold.holder.lease + 1 for hold in others), default=None)
+    expired = min((store.ear.free_from(hold.holder.lease, hold.renewed) for hold in others), default=None)
     moments = [*(when for when, _ in store.queue[:1]), *([] if expired is None else [expired])]
     return max(0, min(moments) * 1000 - store.now_us) / 1_000_000 if moments else None
 
@@ -134,8 +134,8 @@ def _sweep(turn: _Round) -> tuple[str, bool]:
     after = "" if start == FROM_THE_START else start
     rows = sorted((token, hold) for token, hold in store.held.items() if token > after)[:SWEEP]
     for token, hold in rows:
-        idle = store.now - hold.renewed
-        if hold.holder.id != turn.order.holder.id and idle > hold.holder.lease:
+        free = store.now >= store.ear.free_from(hold.holder.lease, hold.renewed)
+        if free and hold.holder.id != turn.order.holder.id:
             if turn.full:
                 return after or FROM_THE_START, True
             hold.run.lost += 1

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 def heartbeat(store: Store, holder: Holder, horizon: int) -> bool:
     """Note that the holder is here; return False if it was forgotten, and its tasks with it."""
     _forget_silent(store, horizon)
+    store.ear.hear(store.now)
     seen = store.attendance.get(holder.id)
     if seen is None:
         return False
@@ -36,6 +37,8 @@ def stop_lingering(store: Store, holder: Holder) -> None:
 
 
 def _see_who_lingers(store: Store) -> None:
+    if store.lingering:
+        store.ear.last = store.now  # they listened all the time
     for seen in [store.attendance[holder] for holder in store.lingering if holder in store.attendance]:
         store.attendance[seen.holder] = attrs.evolve(seen, last_seen=store.now)
 

@@ -12,6 +12,7 @@ import attrs
 from shadows.adapters.memory.bells import RINGS, Bells
 from shadows.adapters.memory.doors import MOVES, Doors, Standing
 from shadows.adapters.memory.event_bus import Listeners
+from shadows.adapters.memory.silence import Ear
 from shadows.adapters.memory.struck import Strikes
 from shadows.core.lifecycle import ExecutionState
 from shadows.errors import ConfigurationError
@@ -134,6 +135,7 @@ class Store:
     """the virtual clock that it goes by; None where time is real"""
     listeners: Listeners = attrs.field(factory=Listeners)
     bells: Bells = attrs.field(factory=Bells)
+    ear: Ear = attrs.field(factory=Ear)
     lingering: set[str] = attrs.field(factory=set[str])
     """ids of the holders whose claims wait for as long as nothing happens: they are here, though they send no
     heartbeats"""

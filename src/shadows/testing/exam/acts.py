@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from shadows.ports.admission import Admission
     from shadows.ports.broker import Broker, Placed, Settlement
     from shadows.ports.event_bus import Hint
+    from shadows.testing.exam.harness import Harness
 
 _nonces = itertools.count(1)
 LEASE = 30
@@ -83,6 +84,13 @@ async def take_one(broker: Broker, who: Holder, **order: Any) -> Lease:
 async def sweep(broker: Broker, who: Holder, limit: int = 10, **order: Any) -> tuple[Lease, ...]:
     """Claim from the start of the expired leases."""
     return await take(broker, who, limit, sweep="-", **order)
+
+
+async def pass_awake(harness: Harness, seconds: float) -> None:
+    """Let time pass in which somebody looks often enough that nobody thinks that the broker was away."""
+    for _ in range(4):
+        await harness.pass_time(seconds / 4)
+        await claim(harness.broker, worker("awake"), 0, sweep="-")
 
 
 async def settle(broker: Broker, who: Holder, lease: Lease, outcome: Verdict) -> Settlement:

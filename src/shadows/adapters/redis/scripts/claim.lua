@@ -5,6 +5,7 @@
 --   mark of its gates, payload for each lease}.
 -- Guarantee: every lease returned is marked running under its own new fence in this step; nothing else was consumed.
 local PROMOTE, SWEEP, PAGE, NEWER = 100, 100, 200, '!newer:60000'
+local SILENCE, GRACE, DAY = 1500, 10000, 86400000
 local HEADER = 8
 
 local function earliest() return tonumber(call('ZRANGE', queue, 0, 0, 'WITHSCORES')[2]) end
@@ -120,13 +121,34 @@ local function recover(leases, limit, most, holder, known, messages)
   return left
 end
 
+-- Hear that somebody sweeps, as each worker does about once a second.  Returns the last silence: when it began and when it was over.
+-- After one nobody can tell who died in it from who could not reach the server, which was away.
+local function hear_silence()
+  local heard = base .. '!heard'
+  local last, since, back = string.match(tried('GET', heard) or '', '^(%d+) (%d+) (%d+)$')
+  last, since, back = tonumber(last), tonumber(since) or 0, tonumber(back) or 0
+  if last and now() - last > SILENCE then since, back = last, now() end
+  if back > now() then since, back = 0, 0 end  -- the clock was set back
+  call('SET', heard, string.format('%d %d %d', now(), since, back), 'PX', DAY)
+  return since, back
+end
+
+-- Whether a lease waits although it has ended: a silence was too long for it, it was renewed within half of its length before that, as those
+-- who live renew each quarter, and they have not had the time since then to do so again.
+local function is_spared(lease, idle, since, back)
+  local half = lease / 2
+  return back - since > half and now() - idle > since - half and now() - back < math.min(half, GRACE)
+end
+
 -- Redeliver what has been idle for longer than its own holder's lease, a bounded step from `cursor` on.
 local function sweep(leases, limit, most, holder, cursor)
+  local since, back = hear_silence()
   local pending = call('XPENDING', stream, GROUP, cursor, '+', SWEEP)
   local last = cursor
   for _, row in ipairs(pending) do
     local id, consumer, idle, count = unpack(row, 1, 4)
-    if consumer ~= holder and idle > lease_of(consumer) then
+    local lease = lease_of(consumer)
+    if consumer ~= holder and idle > lease and not is_spared(lease, idle, since, back) then
       if #leases >= limit then return last, limit > 0 end
       local entry = call('XCLAIM', stream, GROUP, holder, 0, id)[1]
       if consumer == NEWER then try('SREM', strangers, '!' .. id) end
