@@ -5,6 +5,7 @@ import sys
 from typing import Any
 
 import pytest
+import redis
 from redis import asyncio as aioredis
 from redis.credentials import UsernamePasswordCredentialProvider
 
@@ -103,6 +104,26 @@ def test_a_connection_shows_no_secret() -> None:
     assert connection.shown == "(connection_pool)"
     assert Connection("redis://me:hidden@example.org", "shop").shown == "redis://me:***@example.org"
     assert Connection("memory://x", "shop").shown == "memory://x"
+
+
+def test_a_connection_finds_out_once_which_library_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """redis-py reads a file for that with each connection, while the event loop stands still."""
+    address = Address("there", {"host": "h"})
+    first = address.connection()
+
+    def read() -> str:
+        raise AssertionError
+
+    monkeypatch.setattr("redis.utils.get_lib_version", read)
+    assert address.connection().driver_info.lib_version == first.driver_info.lib_version == redis.__version__
+
+
+@pytest.mark.parametrize("own", [{"lib_name": "mine"}, {"lib_name": None, "lib_version": None}])
+@pytest.mark.filterwarnings("ignore:Call to '__init__' function with deprecated usage:DeprecationWarning")
+def test_a_connection_that_was_given_other_words_for_it_keeps_them(own: dict[str, Any]) -> None:
+    """Also one that is to say nothing at all."""
+    told = Address("there", {"host": "h", **own}).connection().driver_info
+    assert (told and told.name) == own["lib_name"]
 
 
 def test_whoever_works_in_memory_loads_no_client_library() -> None:

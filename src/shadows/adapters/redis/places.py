@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import threading
+from functools import cache
+from importlib import import_module
+from importlib.util import find_spec
 from typing import Any, Protocol
 from urllib.parse import urlencode, urlsplit
 
@@ -32,6 +35,8 @@ TIMEOUT = 5.0
 """Seconds for a connection to open, and for an answer to come beyond the time that its command may block."""
 
 _OURS = {"protocol": 2, "socket_timeout": None, "socket_connect_timeout": TIMEOUT, "decode_responses": False}
+_WHO = "redis.driver_info"
+"""Where a redis-py that asks for it with each connection says which one it is."""
 NOT_TAKEN = {
     "retry",
     "retry_on_timeout",
@@ -119,7 +124,7 @@ class Address:
 
     def connection(self) -> Connection:
         """Return an asyncio connection, not open yet, that retries nothing by itself."""
-        return self.kind(**{**self.options, **_OURS, "retry": Retry(NoBackoff(), 0)})
+        return self.kind(**{**self._tells(), **self.options, **_OURS, "retry": Retry(NoBackoff(), 0)})
 
     async def enter(self) -> None:
         """See :meth:`Place.enter`: it is up to others."""
@@ -146,7 +151,7 @@ class Address:
             raise NotRebuildableError(f"redis-py has no blocking {self.kind.__name__}")
         ours = {**_OURS, "socket_timeout": patience, "socket_connect_timeout": patience}
         try:
-            connection = make(**{**self.options, **ours, "retry": BlockingRetry(NoBackoff(), 0)})
+            connection = make(**{**self._tells(), **self.options, **ours, "retry": BlockingRetry(NoBackoff(), 0)})
             connection.connect()
         except (TypeError, AttributeError, NotImplementedError) as unfit:
             raise NotRebuildableError(f"a blocking connection cannot be made of its pool: {unfit!r}") from unfit
@@ -154,6 +159,11 @@ class Address:
             self._put_up_with(broken)
             raise
         return connection
+
+    def _tells(self) -> Mapping[str, Any]:
+        """Return what connections tell of themselves, unless somebody has given them other words."""
+        given = self.options.keys() & {"lib_name", "lib_version"}
+        return {} if given or self.kind.__module__ != async_connections.__name__ else _who()
 
     def _put_up_with(self, broken: BaseException) -> None:
         """While credentials are changed, server and provider may disagree for a moment; it is asked again each time."""
@@ -168,6 +178,15 @@ class Address:
     def client(self) -> aioredis.Redis:
         """See :meth:`Place.client`."""
         return aioredis.Redis.from_pool(aioredis.ConnectionPool(connection_class=self.kind, **self.options))
+
+
+@cache
+def _who() -> Mapping[str, Any]:
+    """Return which library this is, as connections tell the server.
+
+    To find that out takes redis-py milliseconds, in which the event loop stands still, with each connection.
+    """
+    return {"driver_info": import_module(_WHO).resolve_driver_info()} if find_spec(_WHO) else {}
 
 
 def abandon(connection: Connection) -> None:
