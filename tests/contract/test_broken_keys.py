@@ -52,7 +52,7 @@ STRIKE = Instruction("one", b"strike")
 def overwrite(real: ServerHarness, suffix: str) -> None:
     """Put something there that is neither hash, stream, set, list nor number."""
     real.ask("DEL", real.key(suffix))
-    if suffix.startswith(("results:", "!heard")):
+    if suffix.startswith(("results:", "!heard", "!recovered:")):
         real.ask("RPUSH", real.key(suffix), "junk")
     else:
         real.ask("SET", real.key(suffix), "junk")
@@ -62,7 +62,7 @@ SHARED = [
     *("stream", "queue", "workers", "strikes", "!fence", "!bell", "!dead", "!unknown", "!requests", "!schedules"),
     "!heard",
 ]
-HOLDERS = ["!inbox:{}", "worker-tasks:{}"]
+HOLDERS = ["!inbox:{}", "worker-tasks:{}", "!recovered:{}"]
 RECORDS = [
     *(
         f"runs:{key}"

@@ -27,7 +27,19 @@ if TYPE_CHECKING:
 
 TYPES = {"zset": "sorted set"}
 KINDS = {name.partition(":")[0]: kind for name, (kind, _) in KEYS.items()}
-FLEETING = {"!events", "-", "!replicated", "!bell", "!inbox", "!unknown", "!requests", "!held", "!releases", "!chores"}
+FLEETING = {
+    "!events",
+    "-",
+    "!replicated",
+    "!bell",
+    "!inbox",
+    "!unknown",
+    "!requests",
+    "!held",
+    "!releases",
+    "!chores",
+    "!recovered",
+}
 """What is no key, or there only for moments or for those who ask for it."""
 HOUR = timedelta(hours=1)
 

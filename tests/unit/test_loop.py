@@ -199,6 +199,25 @@ async def test_at_the_door_it_rides_out_an_absence_and_asks_for_its_own() -> Non
     assert () in known
 
 
+async def test_each_order_that_tells_what_is_known_has_a_higher_number() -> None:
+    """INV 12: so that a broker knows one that comes after a later one."""
+    house = House()
+    ran = asyncio.Event()
+
+    async def run() -> None:
+        ran.set()
+
+    async with house.turning():
+        await comes_true(lambda: house.loop._listening)
+        house.trouble.before("claim", *[AWAY] * 3)
+        await house.add(run, "k")
+        await heard(ran)
+    orders = [order for verb, (order, *_) in house.trouble.asked if verb == "claim"]
+    numbers = [order.recovery for order in orders if order.known is not None]
+    assert len(numbers) > 2
+    assert numbers == sorted({*numbers})
+
+
 async def test_two_empty_looks_in_a_row_are_followed_by_a_rest() -> None:
     """SEMANTICS, wake-ups: ``minimum_check_interval`` delays only the second and later ones."""
     house = House(minimum_check_interval=timedelta(milliseconds=150))

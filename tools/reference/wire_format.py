@@ -44,6 +44,7 @@ KEYS: Final[Mapping[str, tuple[str, str]]] = {
     "!debounce:NAME": ("string", "the run that came last"),
     "!dead": ("stream", "dead letters: `died`, `reason`, `key`, `attempt`, `deliveries`, `payload`"),
     "!unknown": ("set", "keys of calls whose task no worker knew that took them"),
+    "!recovered:HOLDER": ("string", "the number of a worker's latest order to get back what it has lost sight of"),
     "!heard": ("string", "when a worker was heard last, and the last silence: from when, to when"),
     "!schedules": ("hash", "of automatic tasks: `seen:KEY`, their latest definitions, and `stopped:KEY`"),
     "strikes": ("stream", "the strike log"),

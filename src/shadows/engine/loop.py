@@ -242,14 +242,14 @@ class Loop:
                     await self._stopped.wait()
 
     def _order(self, limit: int) -> Order:
-        now, sweep = self._aio.time(), ""
+        now, sweep, known = self._aio.time(), "", None
         if self._sweep != "-" or now >= self._next_sweep:
             sweep, self._next_sweep = self._sweep, now + min(self._beat, self.holder.lease / 1000 / RENEWALS)
-        known = None
         if self._recover and self._door is None and limit > 0:
             known = (*self.held(), *(lease.token for lease, _ in (*self._ended, *self._in_flight)))
         deliveries, strikes = self.options.max_deliveries, self.runner.strikes.position
-        return Order(self.holder, limit, deliveries, sweep, self.horizon, known, not self._listening, strikes)
+        recovery, hear = round(now * 1000), not self._listening
+        return Order(self.holder, limit, deliveries, sweep, self.horizon, known, recovery, hear, strikes)
 
     def _take(self, claim: Claim, order: Order, began: float, patience: float = 0) -> None:
         """Start what was claimed and remember what else the answer tells."""

@@ -125,6 +125,10 @@ class Order:
     """after a broken trip: the tokens the holder knows that it holds; what else is its own comes back
     first, and cancels of what it knows are told again.  No other claim of this holder may be under way
     then"""
+    recovery: int = 0
+    """goes up from one order of a holder that tells what is ``known`` to the next: one that a network delivers
+    after a later one does nothing, for what it does not know was given since
+    """
     hear: bool = True
     """take the messages out of the holder's inbox; false while another claim of this holder waits for them"""
     strikes: str = ""

@@ -44,6 +44,7 @@ class _Round:
 
 def claim(store: Store, terms: Terms, order: Order) -> Claim:
     """Carry out one order."""
+    order = _in_time(store, order)
     turn = _Round(store, terms, order)
     moved = news(store, order.strikes)
     enrolled = heartbeat(store, order.holder, order.horizon) if order.sweep else True
@@ -64,6 +65,16 @@ def claim(store: Store, terms: Terms, order: Order) -> Claim:
         strikes=moved,
         now=int(store.now),
     )
+
+
+def _in_time(store: Store, order: Order) -> Order:
+    """Return what is to be done of an order, which may come after a later one: then nobody hears the answer."""
+    if order.known is None:
+        return order
+    if order.recovery < store.recovered.get(order.holder.id, 0):
+        return attrs.evolve(order, limit=0, known=None, hear=False)
+    store.recovered[order.holder.id] = order.recovery
+    return order
 
 
 def has_news(store: Store, order: Order) -> bool:

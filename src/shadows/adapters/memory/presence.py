@@ -68,6 +68,7 @@ class MemoryPresence:
             self.store.attendance.pop(holder.id, None)
             self.store.bells.unheard.discard(holder.id)
             self.store.hopeful.discard(holder.id)
+            self.store.recovered.pop(holder.id, None)
 
     async def roster(self, *, horizon: int) -> list[Attendance]:
         """Return those that were seen within ``horizon`` ms, by id."""

@@ -139,6 +139,8 @@ class Store:
     lingering: set[str] = attrs.field(factory=set[str])
     """ids of the holders whose claims wait for as long as nothing happens: they are here, though they send no
     heartbeats"""
+    recovered: dict[str, int] = attrs.field(factory=dict[str, int])
+    """by holder: the number of its latest order to recover"""
     hopeful: set[str] = attrs.field(factory=set[str])
     """ids of the holders that were told last that something is left to do"""
     now: int = 0

@@ -370,7 +370,7 @@ def _follow(verdict: Verdict) -> Value:
 
 
 def _order(order: Order) -> tuple[Value, ...]:
-    known = ("0",) if order.known is None else ("1", *order.known)
+    known = ("",) if order.known is None else (str(order.recovery), *order.known)
     return (
         order.holder.id,
         order.limit,

@@ -3,7 +3,7 @@
 -- and it is remembered as unseen until a later heartbeat of somebody finds that none is left.
 local function check_out(first)
   local holder = ARGV[first]
-  call('DEL', base .. 'worker-tasks:' .. holder, base .. '!inbox:' .. holder)
+  call('DEL', base .. 'worker-tasks:' .. holder, base .. '!inbox:' .. holder, base .. '!recovered:' .. holder)
   local pending = try('XPENDING', stream, GROUP, '-', '+', 1, holder)
   if not failed(pending) and #pending > 0 then
     try('ZADD', workers, 'XX', 0, holder)

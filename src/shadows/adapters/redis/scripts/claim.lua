@@ -1,5 +1,5 @@
 -- claim: holder, limit, most deliveries, sweep cursor ('' none, '-' from the start), presence horizon ms, '1' to empty the inbox,
---   position in the strike log, '1' to recover what is pending for this holder and not among the ids that follow.
+--   position in the strike log, '' or the number of this order to recover what is pending for this holder and not among the ids that follow.
 -- Returns {µs until the next call is due or -1, cursor, 1 if more may be ready, calls left, 1 if presence knows the holder,
 --   ms of the server's clock, messages from the inbox, news of the strike log or {}, then key, id, fence, attempt, due, deliveries,
 --   mark of its gates, payload for each lease}.
@@ -93,6 +93,13 @@ local function cancel_of(fields)
   local key = read_entry('', fields)
   local found = key and try('HMGET', runs .. key, 'cancel', 'fence')
   return found and not failed(found) and found[1] and found[2] .. ' ' .. key
+end
+
+-- A network may deliver an order after a later one of the same holder.  What the late one does not know was given since, and runs.
+local function is_late(holder, number)
+  local recovered = base .. '!recovered:' .. holder
+  if number < (tonumber(tried('GET', recovered)) or 0) then return true end
+  call('SET', recovered, number, 'PX', REMEMBER)
 end
 
 -- After a broken trip: what is pending for this holder although it knows nothing of it.  No delivery is counted.
@@ -204,7 +211,8 @@ local function claim(first)
   local holder, limit, most, cursor, horizon = ARGV[first], tonumber(ARGV[first + 1]), tonumber(ARGV[first + 2]), ARGV[first + 3], ARGV[first + 4]
   local wrong = overwritten() or no_fences() or no_strikes()
   if wrong then return wrong end
-  local hear, news, broken = ARGV[first + 5] == '1', strike_news(ARGV[first + 6]), ARGV[first + 7] == '1'
+  local hear, news, broken = ARGV[first + 5] == '1', strike_news(ARGV[first + 6]), tonumber(ARGV[first + 7])
+  if broken and is_late(holder, broken) then broken, hear, limit = nil, false, 0 end  -- nobody hears the answer
   if cursor ~= '' or broken then ensure_group() end
 
   local leases, enrolled, more, messages = {}, 1, false, hear and read_inbox(holder) or {}
