@@ -1,16 +1,22 @@
 """Versions side by side: what the first version of the wire left on a server is run by the workers of today.
 
 `python -m tests.system.test_versions` writes the file of it anew; do that only while nobody has shipped it.  A later
-version keeps this file and adds its own.  The other direction, messages of today under the code of yesterday, needs
-that code: it can be tried from the first release on.
+version keeps this file and adds its own.  The other direction, messages of today under the code of yesterday, is tried
+with the code of the commit that wrote the file.
 """
 
 from __future__ import annotations
 
 import asyncio
 import base64
+import io
 import json
+import os
+import subprocess
+import sys
+import tarfile
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,9 +25,15 @@ import redis
 
 from shadows import Shadow, Worker
 from tests.servers import Server, available
+from tests.system.fire import history
+from tests.system.fire.arena import Arena, until
+from tests.system.fire.checks import wrong
+from tests.system.programs import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+    from tests.system.fire.crew import Hand
 
 STORED = Path(__file__).parents[1] / "unit" / "fixtures" / "wire-1" / "shadow.json"
 NAME = "versions"
@@ -104,6 +116,58 @@ async def test_what_the_first_version_left_is_run_by_the_workers_of_today(
         states = {key: None if one is None else one.state for key, one in ended.items()}
     assert sorted(word for _, word in ran) == sorted(["a", "x" * 100, "a", "x" * 100, "b"])
     assert states == {"short": "completed", "long": "completed", "replaced": "completed", "struck": "cancelled"}
+
+
+def git(*words: str) -> bytes:
+    """Ask git something of this repository."""
+    return subprocess.run(["git", "-C", str(ROOT), *words], check=True, capture_output=True).stdout
+
+
+def code_that_wrote(stored: Path, to: Path) -> Path:
+    """Unpack the code of the commit that wrote a stored file.
+
+    Where the history is cut off that is the oldest commit there is, if need be today's: two trees all the same.
+    """
+    commit = git("log", "-1", "--format=%H", "--", str(stored.relative_to(ROOT))).decode().strip()
+    with tarfile.open(fileobj=io.BytesIO(git("archive", commit or "HEAD", "src"))) as archive:
+        archive.extractall(to, filter="data")
+    return to / "src"
+
+
+def at_work(arena: Arena, *hands: Hand) -> bool:
+    """Whether each of these has run a body."""
+    return {hand.pid for hand in hands} <= arena.ledger.bodies.keys()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+async def test_a_rolling_restart_in_which_both_versions_work_side_by_side(
+    own_server: Callable[..., Server], one_name: str, tmp_path: Path
+) -> None:
+    """FAULT 80, INV 47: forward and back again, under load of both; nothing is lost, and nothing runs twice."""
+    older = {"PYTHONPATH": str(code_that_wrote(STORED, tmp_path / "older"))}
+    async with Arena(own_server(one_name), tmp_path, 1, lease=5, most=200, workers=0) as arena:
+        url, crew = arena.server.url, arena.crew
+        first = [crew.hire(url, **older), crew.hire(url, **older), crew.hire(url)]
+        await crew.ready()
+        words = [sys.executable, "-m", "tests.system.fire.elsewhere", url, arena.name, str(arena.history), "300"]
+        producer = await asyncio.create_subprocess_exec(*words, cwd=ROOT, env={**os.environ, **older})
+        async with arena.under_load():
+            second = []
+            for old, told in zip(first, ({}, {}, older), strict=True):  # the last one is rolled back
+                new = crew.hire(url, **told)
+                second.append(new)
+                await crew.ready(new)
+                await until(partial(at_work, arena, old, new))
+                await crew.dismiss(old)
+            assert await producer.wait() == 0
+        story, left = await arena.finish()
+    assert wrong(story) == {}
+    assert left.wrong() == {}
+    assert {body.pid for body in story.bodies} == {hand.pid for hand in [*first, *second]}
+    (code,) = [line["code"] for line in history.read(tmp_path / "history") if line["what"] == "produces"]
+    assert code.startswith(older["PYTHONPATH"])
+    assert sum(call.acked is not None for key, call in story.calls.items() if "-elsewhere-" in key) >= 300
 
 
 def main() -> None:

@@ -63,13 +63,13 @@ class Crew:
     """those who are at work"""
     _past: list[Hand] = attrs.field(factory=list[Hand])
 
-    def hire(self, url: str) -> Hand:
-        """Start one more; it is not ready yet."""
+    def hire(self, url: str, **more: str) -> Hand:
+        """Start one more, in an environment with this besides; it is not ready yet."""
         words = ["worker", "--tasks", self.tasks, "--url", url, "--shadows", self.shadow]
         words += ["--redelivery-timeout", f"{self.lease:g}s", "--concurrency", f"{self.concurrency}"]
         words += ["--logging-format", "plain", "--reconnection-delay", "500ms"]
         words += ["--debug", *self.options]
-        told = {HISTORY: str(self.history), **UNMEASURED, **self.environment}
+        told = {HISTORY: str(self.history), **UNMEASURED, **self.environment, **more}
         hand = Hand(Program(*words, cwd=self.folder, **told), url)
         self.hands.append(hand)
         append(self.history, "hired", whom=hand.pid)

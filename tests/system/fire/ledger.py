@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
@@ -68,6 +69,8 @@ class Ledger:
                     self._ended.add(line["key"])
                 case "cancel":
                     self._ended.add(line["key"])
+                case "ack" if line["pid"] != os.getpid():  # somebody else produces too
+                    self.flight.setdefault(line["key"], line["at"])
                 case _:
                     pass
 
