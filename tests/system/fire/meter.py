@@ -11,12 +11,20 @@ from typing import TYPE_CHECKING, Any, Final
 import attrs
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     import redis
 
+    from tests.system.fire.history import Line
+
 WARM: Final = 0.4
 """The part of the time after which what grows is a leak: caches are filled, and records expire."""
+FEW: Final = 10
+"""So many looks tell nothing."""
+LEAKS: Final = {"blocks": 100.0, "kB": 30.0}
+"""By how much what a worker uses may grow in a thousand calls.  One object that each call leaves behind is a thousand
+blocks; memory is given to a process in pages, and how those are filled changes by itself.
+"""
 
 
 @attrs.define(eq=False)
@@ -55,3 +63,18 @@ class Meter:
 
     def _take(self, name: str, value: float) -> None:
         self.samples[name].append((time.monotonic(), value))
+
+
+def growth(lines: Iterable[Line], pid: int) -> Mapping[str, float]:
+    """Return by how much what a worker uses grew in a thousand calls, once all was warm, as far as it has said that."""
+    said = [line for line in lines if line["what"] == "used" and line["pid"] == pid]
+    warm = said[int(len(said) * WARM) :]
+    if len(warm) <= FEW:
+        return {}
+    calls = [line["bodies"] / 1000 for line in warm]
+    return {name: linear_regression(calls, [line[name] for line in warm]).slope for name in LEAKS}
+
+
+def leaking(grown: Mapping[str, float]) -> dict[str, float]:
+    """Return what of that is a leak."""
+    return {name: by for name, by in grown.items() if by > LEAKS[name]}

@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
+from tests.system.fire.meter import LEAKS, leaking
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
 BEGIN: Final = "<!-- what the last soak measured: `python3 dev.py soak --table docs/guarantees.md` -->"
 END: Final = "<!-- end of what it measured -->"
 _PLACE: Final = re.compile(f"{re.escape(BEGIN)}\n\n(.*?)\n\n{re.escape(END)}", re.DOTALL)
+MEMORY: Final = {"blocks": "blocks of memory", "kB": "memory, kB,"}
 RECORD: Final = Path(__file__).with_name("record.json")
 """What the page shows, for whoever wants to compare."""
 
@@ -40,11 +43,13 @@ class Run:
     """by sort: what was left that should not be"""
     slopes: Mapping[str, tuple[float, float]]
     """by name: the last value, and what it grew by in a minute"""
+    growth: Mapping[str, float] = attrs.field(factory=dict[str, float])
+    """what the worker that lived longest used more of after each thousand calls"""
 
     @property
     def is_wrong(self) -> bool:
         """Whether a promise was broken."""
-        return any(self.wrong.values()) or any(self.leaked.values())
+        return any(self.wrong.values()) or any(self.leaked.values()) or bool(leaking(self.growth))
 
 
 def table(runs: Iterable[Run]) -> str:
@@ -69,6 +74,10 @@ def _table(run: Run) -> str:
         *(
             f"| {name}: at the end, growth in a minute | {last:,.0f}, {by:+,.1f} |"
             for name, (last, by) in run.slopes.items()
+        ),
+        *(
+            f"| worker: growth of its {MEMORY[name]} in a thousand calls, at most {LEAKS[name]:g} | {by:+,.1f} |"
+            for name, by in run.growth.items()
         ),
         "",
         "| fault | given | felt, with 100 calls in flight |",

@@ -21,16 +21,16 @@ import attrs
 import redis
 
 from tests.servers import Server, available
-from tests.system.fire import acts, report
+from tests.system.fire import acts, history, report
 from tests.system.fire.arena import Arena
 from tests.system.fire.checks import CHECKS, deleted, wrong
-from tests.system.fire.meter import Meter
+from tests.system.fire.meter import Meter, growth
 from tests.system.fire.nemesis import Nemesis
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-LEASE: Final = 2.0
+LEASE: Final = 4.0
 """seconds"""
 QUIETLY: Final = ("--logging-level", "CRITICAL")
 """Workers that say what they do take longer over it, and nobody reads it all."""
@@ -64,6 +64,7 @@ class Soak:
                     measuring = asyncio.create_task(self._measure(arena, nemeses))
                     await asyncio.gather(*(nemesis.rage(lambda: time.monotonic() > end) for nemesis in nemeses))
                     measuring.cancel()
+                oldest = arena.crew.hands[0].pid
                 story, left = await arena.finish()
                 found = wrong(story, deliveries=1000)
                 given = sum((nemesis.given for nemesis in nemeses), Counter[str]())
@@ -86,6 +87,7 @@ class Soak:
                     wrong=broken,
                     leaked=leaked,
                     slopes=dict(self.meter.slopes()),
+                    growth=dict(growth(history.Reading(arena.history), oldest)),
                 )
 
     async def _measure(self, arena: Arena, nemeses: list[Nemesis]) -> None:

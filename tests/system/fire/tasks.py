@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import itertools
 import os
+import sys
 import time
 from contextlib import contextmanager
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from shadows import ConcurrencyLimit, CurrentExecution, Execution, Perpetual, Retry
@@ -20,13 +23,18 @@ ATTEMPTS: Final = 4
 """The most of a call that fails."""
 AT_ONCE: Final = 2
 """So many calls of one customer run at a time."""
+OFTEN: Final = 1000
+"""Each time that so many bodies have begun, a process says what it uses."""
 _numbers = itertools.count(1)
 
 
 @contextmanager
 def body(execution: Execution[str], **more: object) -> Iterator[str]:
     """Write the beginning and the end of a body down; gives the body's name, which no other one has."""
-    name = f"{os.getpid()}-{next(_numbers)}"
+    number = next(_numbers)
+    name = f"{os.getpid()}-{number}"
+    if number % OFTEN == 0:
+        note("used", bodies=number, **used())
     about = {"key": execution.key, "attempt": execution.attempt, "fence": execution.fence}
     note("begin", body=name, task=execution.function_name, redelivered=execution.redelivered, **about, **more)
     try:
@@ -38,6 +46,16 @@ def body(execution: Execution[str], **more: object) -> Iterator[str]:
         note("end", body=name, key=execution.key, how="raised")
         raise
     note("end", body=name, key=execution.key, how="returned")
+
+
+def used() -> dict[str, float]:
+    """Return what this process uses: the blocks that Python's allocator has given out, and the memory in kB.
+
+    Without what is garbage: of cycles Python keeps as much as a quarter of all that lives, before it looks.
+    """
+    gc.collect()
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return {"blocks": sys.getallocatedblocks(), "kB": pages * os.sysconf("SC_PAGE_SIZE") / 1024}
 
 
 async def work(seconds: float, execution: Execution[str] = CurrentExecution()) -> str:
