@@ -234,7 +234,7 @@ async def test_no_node_runs_our_scripts_while_a_slot_moves(cluster: Cluster) -> 
             with pytest.raises(TryAgainError):
                 there.execute_command(*script, "{shop}:queue", "{shop}:-")
         async with Shadow("shop", cluster.url, add_deadline=timedelta(seconds=1)) as hasty:
-            with pytest.raises(OutcomeUnknown, match=r"slot is on its way to 127\.0\.0\.1|Multiple keys"):
+            with pytest.raises(BrokerUnavailable, match=r"slot is on its way to 127\.0\.0\.1|Multiple keys"):
                 await hasty.add(note)("refused")
         adding = asyncio.create_task(_added(shadows, "late"))
         await asyncio.to_thread(cluster.finish_migration, "shop", slot, source, target)
