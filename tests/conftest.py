@@ -38,6 +38,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "slow: takes long or fetches tools; runs in CI and with `--slow`")
+    config.addinivalue_line("markers", "pickles: has values that only a pickle can tell, whatever $SHADOW_CODEC says")
     try:
         house.choose(config.getoption("--servers"))
         clients.choose(config.getoption("--client"))

@@ -26,6 +26,13 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("far", wanted(), indirect=True)
 
 
+@pytest.fixture(autouse=True)
+def codec(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let values travel as $SHADOW_CODEC says, but where a test has some that only a pickle can tell."""
+    if request.node.get_closest_marker("pickles"):
+        monkeypatch.setenv("SHADOW_CODEC", "cloudpickle")
+
+
 @pytest.fixture
 def place(request: pytest.FixtureRequest, servers: Servers) -> Iterator[Place]:
     """Give each backend in turn; afterwards nothing may be left that nobody accounts for (INV 41)."""

@@ -143,6 +143,7 @@ async def test_a_result_that_cannot_travel_fails_the_run_once(
     assert ran == [1]
 
 
+@pytest.mark.pickles
 async def test_a_body_is_tried_as_often_as_it_says(shadows: Shadow) -> None:
     """INV 32: ``attempts`` counts the first one; each body knows which it is, and the last exception is the outcome."""
     attempts: list[int] = []
@@ -212,6 +213,7 @@ async def test_delays_double_up_to_their_maximum(shadows: Shadow) -> None:
     assert all(gap >= least for gap, least in zip(gaps, [0.0095, 0.0195, 0.0195, 0.0195], strict=True))
 
 
+@pytest.mark.pickles
 async def test_a_body_may_ask_for_its_next_attempt(shadows: Shadow) -> None:
     """PARITY, Retry: ``after`` and ``at`` end the attempt wherever they are called, whatever the task catches."""
     attempts: list[int] = []
@@ -256,6 +258,7 @@ async def test_a_running_body_is_cancelled(shadows: Shadow) -> None:
     assert await state_of(shadows, "w") == "cancelled"
 
 
+@pytest.mark.pickles
 @pytest.mark.parametrize("raises", [False, True])
 async def test_a_body_that_swallows_its_cancellation_ends_as_what_it_did(shadows: Shadow, *, raises: bool) -> None:
     """SEMANTICS, Running: the state says what happened, the reason that it ignored a cancel; it is not tried again."""
@@ -302,6 +305,7 @@ async def test_a_plain_function_runs_in_a_thread_with_the_context(shadows: Shado
         assert await execution.get_result(timeout=DEADLINE) == (True, "set", 42)
 
 
+@pytest.mark.pickles
 @pytest.mark.parametrize(
     ("error", "heard_of"),
     [(StopIteration("end"), RuntimeError), (SystemExit(1), TaskFailed), (Refused("no"), Refused)],

@@ -88,6 +88,7 @@ async def payload_of(shadows: Shadow, key: str) -> bytes:
     return record.payload
 
 
+@pytest.mark.pickles
 async def test_no_forged_payload_runs(sealed: Shadow, place: Place, caplog: pytest.LogCaptureFixture) -> None:
     """FAULT 48: unsigned, signed by somebody else, changed, cut, moved to another key or task: none is decoded."""
     async with place.shadow(secret=THEIRS) as stranger, place.shadow() as careless:

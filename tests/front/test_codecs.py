@@ -157,6 +157,7 @@ async def new_handle(shadows: Shadow, key: str) -> object:
     return await execution.get_result()
 
 
+@pytest.mark.pickles
 async def test_a_message_of_a_codec_that_is_not_configured_is_not_read(place: Place) -> None:
     """FAULT 44: it goes back for a worker that has it; nothing of it was decoded."""
     async with place.shadow() as old, place.shadow(codec="json") as new:

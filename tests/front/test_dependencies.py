@@ -330,6 +330,7 @@ async def test_a_body_and_all_that_it_calls_know_where_they_run(shadows: Shadow)
             variable.get()
 
 
+@pytest.mark.pickles
 async def test_a_run_knows_itself(shadows: Shadow) -> None:
     """Issue 3, context: among it the fence, for writes of the task's own, which grows with each attempt."""
     seen: list[int] = []

@@ -356,6 +356,7 @@ async def test_a_worker_that_stops_hands_slots_and_waiting_calls_on(shadows: Sha
     assert sorted(ran) == [0, 0, 1, 2, 3, 4]
 
 
+@pytest.mark.pickles
 async def test_a_value_whose_text_fails_is_the_runs_own_failure(shadows: Shadow) -> None:
     """INV 15: str(argument) is the caller's code; the worker lives on."""
 

@@ -92,6 +92,7 @@ REFUSED: list[tuple[str, Callable[[Shadow], Any], type[Exception], str]] = [
 ]
 
 
+@pytest.mark.pickles
 @pytest.mark.parametrize(("call", "error", "text"), [row[1:] for row in REFUSED], ids=[row[0] for row in REFUSED])
 async def test_what_could_never_run_is_refused_and_nothing_is_written(
     shadows: Shadow, call: Callable[[Shadow], Any], error: type[Exception], text: str
@@ -109,6 +110,7 @@ async def test_an_open_socket_cannot_travel(shadows: Shadow) -> None:
         await shadows.add(ship)({"s": open_one})
 
 
+@pytest.mark.pickles
 async def test_what_cannot_be_read_back_is_found_in_debug_mode(shadows: Shadow) -> None:
     """FAULT 4: asyncio's debug mode pays for a second decoding."""
     asyncio.get_running_loop().set_debug(True)
@@ -119,6 +121,7 @@ async def test_what_cannot_be_read_back_is_found_in_debug_mode(shadows: Shadow) 
         asyncio.get_running_loop().set_debug(False)
 
 
+@pytest.mark.pickles
 async def test_what_cannot_be_read_back_is_quarantined_after_one_delivery(shadows: Shadow) -> None:
     """FAULT 4: otherwise the first worker finds out; it is a dead letter, and the worker goes on."""
     broken = await shadows.add(ship, key="broken")(Unreadable())

@@ -385,6 +385,7 @@ async def _answer() -> int:
     return 42
 
 
+@pytest.mark.pickles
 @pytest.mark.parametrize("what", ["generator", "async_generator", "coroutine", "lock"])
 async def test_a_result_that_is_no_value_fails_the_run_with_a_clear_reason(shadows: Shadow, what: str) -> None:
     """FAULT 38: a plain function that returns a coroutine was meant to be async; nobody awaits it for its author."""

@@ -55,6 +55,7 @@ async def test_a_result_comes_back_as_it_was(shadows: Shadow, value: object) -> 
     assert await execution.get_result(timeout=timedelta(seconds=5)) == value  # as often as one likes
 
 
+@pytest.mark.pickles
 async def test_an_exception_is_raised_again_with_the_traceback_of_its_worker(shadows: Shadow) -> None:
     """PARITY: the original exception; its cause is the text of where it was raised."""
 
@@ -192,6 +193,7 @@ async def test_the_handle_of_an_older_run_does_not_answer_for_a_newer_one(shadow
         await old.get_result()
 
 
+@pytest.mark.pickles
 async def test_a_dead_letter_is_no_result(shadows: Shadow) -> None:
     """SEMANTICS: its state is failed and its error names the reason; whoever waits for it is told, not given None."""
 
