@@ -36,12 +36,12 @@ async def note(word: str) -> str:
 
 @pytest.fixture
 def shifted(tmp_path: Path) -> Iterator[Shifted]:
-    """Give a server whose clock jumps when a test says so."""
-    names = [name for name in wanted() if available()[name].read_bytes()[:4] == b"\x7fELF"]
-    if not names or (compiler() is None and os.environ.get("CI") != "true"):
-        pytest.skip("this run wants no such server, or there is no compiler to make its clock with")
+    """Give a server whose clock jumps when a test says so: one of those wanted, if a library can be put into it."""
+    fit = [name for name in (*available(), *wanted()) if available()[name].read_bytes()[:4] == b"\x7fELF"]
+    if not wanted() or not fit or (compiler() is None and os.environ.get("CI") != "true"):
+        pytest.skip("this run wants no servers, or there is no compiler to make a clock with")
     ran.clear()
-    with Shifted(names[-1], tmp_path) as server:
+    with Shifted(fit[-1], tmp_path) as server:
         yield server
 
 

