@@ -262,7 +262,8 @@ def _unknown(facts: Facts) -> Finding:
     tasks = {one.function_name for one in facts.executions if one.function_name} - known
     counts = facts.survey.counts
     if counts.unknown:
-        names = f": {_some(sorted(tasks))}" if tasks else ""
+        named = 0 < len(tasks) <= counts.unknown  # else nobody has seen some of them yet, and the count is of others
+        names = f": {_some(sorted(tasks))}" if named else ""
         says = f"{_count(counts.unknown, 'call')} of tasks that no worker has known{names}"
         return Finding("tasks", Health.WRONG, says, "start a worker that knows them; after a day they are dead letters")
     if facts.workers and tasks:

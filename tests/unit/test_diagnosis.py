@@ -165,6 +165,8 @@ async def test_calls_of_tasks_that_nobody_knows(shadows: Shadow) -> None:
     await broker.settle(who, [(lease, verdict.unknown(lease.payload, attempt=1)) for lease in leases])
     finding = (await all_of(shadows))["tasks"]
     assert (finding.health, "6 calls of tasks that no worker has known: a, b" in finding.says) == (Health.WRONG, True)
+    await shadows.add("g")()  # nobody has seen that one yet
+    assert (await all_of(shadows))["tasks"].says == "6 calls of tasks that no worker has known"
 
 
 async def test_an_unknown_task_whose_name_cannot_be_read_is_counted(shadows: Shadow) -> None:

@@ -44,7 +44,7 @@ That was a producer and a worker on {url}. To go on, with a Redis or Valkey at l
   shadows worker --tasks yourmodule:tasks         a worker for your own functions
   shadows snapshot                                what waits, what runs, who works
 
-docs/getting-started.md shows how to write the functions and how to call them.
+The documentation's page "Getting started" shows how to write the functions and how to call them.
 """
 
 
