@@ -5,9 +5,11 @@ from __future__ import annotations
 import random
 from typing import TYPE_CHECKING, Any
 
+import attrs
 import pytest
 
-from tests.system.fire.meter import growth, leaking
+from tests.system.fire import report
+from tests.system.fire.meter import DESCRIPTORS, growth, leaking
 from tests.system.fire.tasks import OFTEN, used
 
 if TYPE_CHECKING:
@@ -58,6 +60,22 @@ def test_only_the_worker_that_lives_longest_is_judged_and_not_by_a_few_looks() -
     """Others are killed before they are warm."""
     assert growth(lines(lambda bodies: bodies, pid=8), PID) == {}
     assert growth(lines(lambda bodies: bodies)[:12], PID) == {}
+
+
+@pytest.mark.parametrize(
+    ("more", "leaks"),
+    [
+        ({}, False),
+        ({"growth": {"blocks": 20.0, "kB": 10.0}}, False),
+        ({"growth": {"blocks": 200.0, "kB": 10.0}}, True),
+        ({"slopes": {DESCRIPTORS: (30.0, 1.0)}}, True),
+    ],
+)
+def test_a_trial_in_which_a_worker_leaks_is_wrong(more: dict[str, Any], leaks: bool) -> None:  # noqa: FBT001
+    """Memory with its calls, and descriptors with time."""
+    (run, *_) = report.recorded()
+    calm = attrs.evolve(run, wrong={}, leaked={}, growth={}, slopes={DESCRIPTORS: (9.0, 0.0)})
+    assert attrs.evolve(calm, **more).is_wrong == leaks
 
 
 def test_a_process_says_what_it_uses() -> None:

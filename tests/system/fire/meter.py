@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 WARM: Final = 0.4
 """The part of the time after which what grows is a leak: caches are filled, and records expire."""
+DESCRIPTORS: Final = "worker: descriptors"
+MORE_DESCRIPTORS: Final = 0.2
+"""By how many they may grow in a minute: a connection that nobody closes is one for each fault."""
 FEW: Final = 10
 """So many looks tell nothing."""
 LEAKS: Final = {"blocks": 100.0, "kB": 30.0}
@@ -40,7 +43,7 @@ class Meter:
         status = Path(f"/proc/{pid}/status").read_text()
         resident = next(line for line in status.splitlines() if line.startswith("VmRSS:"))
         self._take(f"{name}: memory, kB", float(resident.split()[1]))
-        self._take(f"{name}: descriptors", sum(1 for _ in Path(f"/proc/{pid}/fd").iterdir()))
+        self._take(DESCRIPTORS, sum(1 for _ in Path(f"/proc/{pid}/fd").iterdir()))
 
     def server(self, line: redis.Redis) -> None:
         """Measure the memory, the keys and the clients of a server."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
-from tests.system.fire.meter import LEAKS, leaking
+from tests.system.fire.meter import DESCRIPTORS, LEAKS, MORE_DESCRIPTORS, leaking
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -49,7 +49,12 @@ class Run:
     @property
     def is_wrong(self) -> bool:
         """Whether a promise was broken."""
-        return any(self.wrong.values()) or any(self.leaked.values()) or bool(leaking(self.growth))
+        return any(self.wrong.values()) or any(self.leaked.values()) or self.leaks
+
+    @property
+    def leaks(self) -> bool:
+        """Whether a worker used more and more."""
+        return bool(leaking(self.growth)) or self.slopes[DESCRIPTORS][1] > MORE_DESCRIPTORS
 
 
 def table(runs: Iterable[Run]) -> str:
