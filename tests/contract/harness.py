@@ -128,11 +128,27 @@ class ServerHarness:
 
     def stray_keys(self) -> list[str]:
         """Return the keys that nobody accounts for (INV 41); a shadow that a test wrecked on purpose has none."""
-        every = [(name, suffix) for name in self._names for suffix in self.keys(name)]
-        return [self.key(suffix, name) for name, suffix in every if self._stray(name, suffix)]
+        found: list[str] = []
+        for name in self._names:
+            suffixes = sorted(self.keys(name))
+            lifetimes = self._each(name, suffixes, "PTTL {}")
+            lasting = [suffix for suffix, left in zip(suffixes, lifetimes, strict=True) if left == -1]
+            records = [suffix for suffix in suffixes if suffix.startswith("runs:")]
+            states = zip(records, self._each(name, records, "HGET {} state"), strict=True)
+            live = {record.removeprefix("runs:") for record, state in states if state in LIVE}
+            found += [self.key(suffix, name) for suffix in lasting if self._stray(name, suffix, live)]
+        return found
 
-    def _stray(self, name: str, suffix: str) -> bool:
-        if suffix in FIXED or self.ask("PTTL", self.key(suffix, name)) != -1:
+    def _each(self, name: str, suffixes: list[str], command: str) -> list[Any]:
+        """Ask the same of each key in one trip, for there may be thousands."""
+        pipe = self.line.pipeline(transaction=False)
+        verb, *rest = command.split(" ")
+        for suffix in suffixes:
+            pipe.execute_command(verb, *(word.replace("{}", self.key(suffix, name)) for word in rest))
+        return pipe.execute(raise_on_error=False)
+
+    def _stray(self, name: str, suffix: str, live: set[str]) -> bool:
+        if suffix in FIXED:
             return False
         if suffix == "!unknown":
             return False  # empty sets do not exist, and every member is a live call that nobody knows
@@ -144,28 +160,23 @@ class ServerHarness:
                 return not all(self._mark(name, member.decode()) in marks for member in found)
         for prefix in ("runs:", "!next:", "!progress:", "!gates:"):
             if suffix.startswith(prefix):
-                return not self._live(name, suffix.removeprefix(prefix))
-        return not self._live(name, suffix)
-
-    def _live(self, name: str, encoded: str) -> bool:
-        try:
-            state = self.ask("HGET", self.key(f"runs:{encoded}", name), "state")
-        except redis.ResponseError:  # a test put something else there
-            return False
-        return state in {b"scheduled", b"queued", b"running", b"parked"}
+                return suffix.removeprefix(prefix) not in live
+        return suffix not in live
 
     def _mark(self, name: str, encoded: str) -> bytes | None:
         """Return how a live call stands with its gates."""
         state, mark = self.ask("HMGET", self.key(f"runs:{encoded}", name), "state", "gate")
-        return mark if state in {b"scheduled", b"queued", b"running", b"parked"} else None
+        return mark if state in LIVE else None
 
     def sweep_up(self) -> None:
         """Delete everything under the prefixes of this harness."""
         for name in self._names:
-            for suffix in [*self.keys(name), "!clock"]:
-                self.ask("DEL", self.key(suffix, name))
+            keys = [self.key(suffix, name) for suffix in [*self.keys(name), "!clock"]]
+            for start in range(0, len(keys), 1000):
+                self.ask("DEL", *keys[start : start + 1000])
 
 
+LIVE = frozenset({b"scheduled", b"queued", b"running", b"parked"})
 GATED = {
     "concurrency:": ({b"admitted"}, "SMEMBERS {}"),
     "!parked": ({b"parked"}, "ZRANGE {} 0 -1"),
