@@ -9,6 +9,7 @@ import pytest
 
 from tests.system.fire import acts, report
 from tests.system.fire.checks import CHECKS
+from tests.system.fire.meter import LEAKS
 
 PAGE = Path(__file__).parents[2] / "docs" / "guarantees.md"
 
@@ -22,9 +23,8 @@ def test_the_trial_was_long_and_hard_enough_and_broke_no_promise() -> None:
     """200,000 calls, and 2,000 faults that somebody felt, at least 20 of each kind."""
     runs = report.recorded()
     for run in runs:
-        assert {name: count for name, count in run.wrong.items() if count and name != "repeated"} == {}
-        assert run.wrong["repeated"] < run.runs / 1000, "at least once, and hardly ever twice"
-        assert not any(run.leaked.values())
+        assert not run.is_wrong
+        assert run.growth.keys() == LEAKS.keys()
     assert sum(run.acknowledged for run in runs) >= 200_000
     for run in runs:
         assert run.wrong.keys() == CHECKS.keys()

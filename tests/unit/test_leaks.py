@@ -26,7 +26,7 @@ def lines(blocks: Callable[[int], float], kB: Callable[[int], float] = lambda _:
             "what": "used",
             "pid": pid,
             "bodies": bodies,
-            "blocks": blocks(bodies) + dice.uniform(-500, 500),
+            "blocks": blocks(bodies) + dice.uniform(-200, 200),
             "kB": kB(bodies) + dice.uniform(-400, 400),
         }
         for bodies in range(OFTEN, CALLS, OFTEN)
@@ -43,9 +43,9 @@ def test_what_only_warms_up_is_no_leak() -> None:
     assert leaking(growth(lines(warm_up(200_000), warm_up(30_000)), PID)) == {}
 
 
-@pytest.mark.parametrize("kept", [0.2, 1, 5])
+@pytest.mark.parametrize("kept", [0.05, 0.2, 1])
 def test_a_block_that_each_call_keeps_is_a_leak(kept: float) -> None:
-    """Also one that only each fifth of them keeps."""
+    """Also one that only each twentieth of them keeps."""
     found = leaking(growth(lines(lambda bodies: warm_up(200_000)(bodies) + kept * bodies), PID))
     assert found == {"blocks": pytest.approx(1000 * kept, rel=0.5)}
 
@@ -66,7 +66,7 @@ def test_only_the_worker_that_lives_longest_is_judged_and_not_by_a_few_looks() -
     ("more", "leaks"),
     [
         ({}, False),
-        ({"growth": {"blocks": 20.0, "kB": 10.0}}, False),
+        ({"growth": {"blocks": 1.0, "kB": 10.0}}, False),
         ({"growth": {"blocks": 200.0, "kB": 10.0}}, True),
         ({"slopes": {DESCRIPTORS: (30.0, 1.0)}}, True),
     ],

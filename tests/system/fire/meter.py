@@ -24,7 +24,7 @@ MORE_DESCRIPTORS: Final = 0.2
 """By how many they may grow in a minute: a connection that nobody closes is one for each fault."""
 FEW: Final = 10
 """So many looks tell nothing."""
-LEAKS: Final = {"blocks": 100.0, "kB": 30.0}
+LEAKS: Final = {"blocks": 20.0, "kB": 20.0}
 """By how much what a worker uses may grow in a thousand calls.  One object that each call leaves behind is a thousand
 blocks; memory is given to a process in pages, and how those are filled changes by itself.
 """
