@@ -23,6 +23,24 @@ end
 local function spared() return two end
 function later() return 1 end
 """
+SELDOM = """
+local own = base .. 'own'
+local function rarer(text) return text end
+local function rare(text)
+  return own .. text .. other.rare(text) .. rarer(text)
+end
+local function verb()
+  return shared() .. rare('rare(')
+end
+"""
+MAKING = """local seldom
+local made
+function seldom()
+if made then return made end
+made = {}
+return made
+end
+""".splitlines()
 
 
 def names(text: str) -> list[str]:
@@ -45,8 +63,19 @@ def test_a_name_that_is_declared_before_it_is_defined_is_kept_twice() -> None:
     assert text.endswith("return needs(5)\nend)()\n")
 
 
+def test_what_is_seldom_needed_is_made_when_it_is_asked_for() -> None:
+    """With what only that needs; whoever calls it asks for it."""
+    text = linked(BEGINNING, [PART, SELDOM], "verb", "return verb(5)\n", frozenset({"verb", "shared"}))
+    hot, cold = text.split("function seldom()\n")
+    assert names(hot) == ["seldom", "base", "one", "shared", "return", "verb", "end", "made"]
+    assert "local own" in cold
+    assert "\nfunction made.rare(text)\n  return own .. text .. other.rare(text) .. seldom().rarer(text)\nend\n" in cold
+    assert "return shared() .. seldom().rare('rare(')\n" in hot
+
+
 @pytest.mark.parametrize("verb", sources())
 def test_nothing_is_added_to_what_was_written(verb: str) -> None:
-    """Line by line, but for the function around what follows the beginning."""
-    lines = set(written()[verb].splitlines())
-    assert set(sources()[verb].splitlines()) - lines == {"return (function()", "end)()"}
+    """Line by line, but for the functions around what follows the beginning, and around what is seldom needed."""
+    lines, added = set(written()[verb].splitlines()), {"return (function()", "end)()", *MAKING}
+    text = re.sub(r"function made\.", "local function ", sources()[verb]).replace("seldom().", "")
+    assert set(text.splitlines()) - lines <= added

@@ -30,6 +30,22 @@ _VERBS: dict[str, tuple[str, ...]] = {
     "append": (*_GATES, *_STRIKES, "append"),
     "since": (*_GATES, *_STRIKES, "since"),
 }
+_ALWAYS = (
+    *("clock", "now", "stamp", "failed", "tried", "overwritten", "announce", "ring", "ring_for_placed"),
+    *("enqueue", "fetch", "forget_all", "remember_all", "newest_entry", "newest_strike", "no_strikes", "strike_news"),
+)
+_CLAIM = (
+    *("no_fences", "new_fences", "is_key", "read_entry", "earliest", "promote", "take", "read_new", "read_inbox"),
+    *("do_chores", "claim"),
+)
+_SETTLE = ("forget", "finish", "close", "end_run", "settle_one", "unfit", "settle")
+_OFTEN: dict[str, frozenset[str]] = {
+    "schedule": frozenset({*_ALWAYS, "resolve", "stash", "place", "finish", "schedule_one", "schedule"}),
+    "claim": frozenset({*_ALWAYS, *_CLAIM}),
+    "settle": frozenset({*_ALWAYS, *_SETTLE}),
+    "turn": frozenset({*_ALWAYS, *_SETTLE, *_CLAIM, "turn"}),
+}
+"""What nearly every call of these verbs needs; they are the ones that are called for each task."""
 FIRST = 5
 """Where a verb's own arguments begin in ARGV; before them: base, execution ttl, dead letter ttl, most dead
 letters.
@@ -55,7 +71,10 @@ def sources(clock: str | None = None) -> dict[str, str]:
     """Return each script's whole text by its verb; ``clock`` is Lua that defines ``clock()`` in place of
     the server's time.
     """
-    return {verb: linked(*parts, verb, _ending(verb)) for verb, parts in _parts(clock).items()}
+    return {
+        verb: linked(*parts, verb, _ending(verb), _OFTEN.get(verb, frozenset()))
+        for verb, parts in _parts(clock).items()
+    }
 
 
 def written() -> dict[str, str]:
