@@ -60,12 +60,8 @@ class ServerPlace(Place):
 
     def leftovers(self) -> list[str]:
         """Return stray keys (INV 41), and leases and consumers of workers that have left."""
-        curtain = self.curtain
-        keys = sorted(curtain.keys())
-        lasting = [key for key, ttl in zip(keys, self._all("PTTL", keys), strict=True) if ttl == -1]
-        strays = [key for key in lasting if curtain._stray(self.name, key)]
-        pending = [f"lease {token} of {consumer}" for token, consumer, _ in curtain.pending()]
-        return [*strays, *pending, *self.consumers()]
+        pending = [f"lease {token} of {consumer}" for token, consumer, _ in self.curtain.pending()]
+        return [*self.curtain.stray_keys(), *pending, *self.consumers()]
 
     def consumers(self) -> list[str]:
         """Return the names of the consumers of the stream."""
@@ -81,12 +77,5 @@ class ServerPlace(Place):
 
     def close(self) -> None:
         """Sweep up."""
-        self._all("DEL", sorted(self.curtain.keys()))
+        self.curtain.sweep_up()
         self.curtain.line.close()
-
-    def _all(self, command: str, keys: list[str]) -> list[int]:
-        pipe = self.curtain.line.pipeline(transaction=False)
-        for key in keys:
-            pipe.execute_command(command, self.curtain.key(key))
-        answers: list[int] = pipe.execute()
-        return answers
