@@ -177,7 +177,5 @@ async def hear(hints: AsyncIterator[Hint | None], count: int = 1) -> list[Hint]:
     """Return the next hints, without the words that something may have been missed."""
     heard: list[Hint] = []
     while len(heard) < count:
-        hint = await asyncio.wait_for(anext(hints), 5)
-        if hint is not None:
-            heard.append(hint)
+        heard += filter(None, [await asyncio.wait_for(anext(hints), 5)])
     return heard
