@@ -67,7 +67,7 @@ dues = st.sampled_from([AT_ONCE, AT_ONCE, Due(after=10_000), Due(after=60_000), 
 struck = st.sampled_from([False, False, False, True])
 entries = st.builds(Entry, keys, payloads, dues, st.sampled_from(RUNS), st.sampled_from(OnLive), struck)
 kinds = st.sampled_from(
-    ["completed", "failed", "cancelled", "last", "again", "again", "back", "unknown", "dead", "hold", "hold"]
+    ["completed", "failed", "failed", "cancelled", "last", "again", "again", "back", "unknown", "dead", "dead", "hold"]
 )
 follows = st.one_of(st.none(), st.none(), st.builds(Occurrence, payloads, dues, st.sampled_from(["", "d1", "d2"])))
 definitions = st.sampled_from(["d1", "d2", "d3"])
@@ -259,12 +259,14 @@ class SameAnswers(RuleBasedStateMachine):
 
     def redeliver(self, draw: Draw) -> None:
         """Let leases run out, and look for them: when that was a silence, once more after the time that it spares."""
+        lender, heir = draw(self.holders), draw(self.holders)
+        self.compare(lender, *self.both("claim", Order(lender, 4, 5)))
         self.age(draw(st.sampled_from([6, 31, 31])))
-        order = Order(draw(self.holders), 4, draw(st.sampled_from([1, 3, 5])), "-")
-        self.compare(order.holder, *self.both("claim", order))
+        order = Order(heir, 4, draw(st.sampled_from([1, 3, 5])), "-")
+        self.compare(heir, *self.both("claim", order))
         if draw(st.booleans()):
             self.age(11)
-            self.compare(order.holder, *self.both("claim", order))
+            self.compare(heir, *self.both("claim", order))
 
     def recover(self, draw: Draw) -> None:
         """Claim after a broken trip: some leases are known, some are not."""
@@ -315,7 +317,7 @@ class SameAnswers(RuleBasedStateMachine):
         batches: tuple[list[Replay], list[Replay]] = ([], [])
         for found in draw(st.lists(st.sampled_from([None, *self.letters()]), min_size=1, max_size=3)):
             key = (found[0].key if found else None) or draw(keys)
-            asked = Replay(key, draw(st.sampled_from(RUNS[1:])), "", self.dated(draw(dues)), draw(struck))
+            asked = Replay(key, draw(st.sampled_from(["1", "4", "5", "6"])), "", self.dated(draw(dues)), draw(struck))
             for i, batch in enumerate(batches):
                 batch.append(attrs.evolve(asked, letter=found[i].id if found else ""))
         repeated = draw(st.booleans())
