@@ -218,6 +218,10 @@ class Server:
             shutil.rmtree(self.folder, ignore_errors=True)
         self.folder = Path()
 
+    def has_written(self) -> bool:
+        """Whether its file has all that it answered; with `everysec` that waits while the disk is busy, 2 s at most."""
+        return "aof_buffer_length:0\r" in self.command("INFO", "persistence")
+
     def command(self, *words: str | int) -> str:
         """Send one command over a connection of its own; give the raw reply, up to the first quiet moment."""
         with socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE) as link:

