@@ -57,6 +57,8 @@ HOLDERS = tuple(Holder(name, f"{name}@{name}:{ms}", ms) for name, ms in (("x", 2
 """Time passes in whole seconds, and a server's leases age besides while the test runs: of these lengths neither the
 whole nor a half, which is what a silence is measured by, is over within 0.9 s of that.
 """
+HORIZON = 30_000
+"""ms, of which a server also counts those that the test takes: far more than one history does."""
 RESTARTS = (False, False, False, True)
 EVERYTHING = Part.PAYLOAD | Part.RESULT | Part.STANDING
 
@@ -246,7 +248,7 @@ class SameAnswers(RuleBasedStateMachine):
         self.ran.update(f"seed {word}" for word in self.same("seed", batch, restart=draw(st.sampled_from(RESTARTS))))
 
     def claim(self, draw: Draw) -> None:
-        order = Order(draw(self.holders), draw(limits), draw(st.sampled_from([1, 2, 5])), draw(sweeps))
+        order = Order(draw(self.holders), draw(limits), draw(st.sampled_from([1, 2, 5])), draw(sweeps), HORIZON)
         orders = [attrs.evolve(order, strikes=position) for position in self.read]
         self.compare(order.holder, *self.both("claim", orders[0], model=(orders[1],)))
 
@@ -262,7 +264,7 @@ class SameAnswers(RuleBasedStateMachine):
         lender, heir = draw(self.holders), draw(self.holders)
         self.compare(lender, *self.both("claim", Order(lender, 4, 5)))
         self.age(draw(st.sampled_from([6, 31, 31])))
-        order = Order(heir, 4, draw(st.sampled_from([1, 3, 5])), "-")
+        order = Order(heir, 4, draw(st.sampled_from([1, 3, 5])), "-", HORIZON)
         self.compare(heir, *self.both("claim", order))
         if draw(st.booleans()):
             self.age(11)
@@ -288,7 +290,7 @@ class SameAnswers(RuleBasedStateMachine):
     def turn(self, draw: Draw) -> None:
         held = self.some(draw)
         real, model = self.batch(held, draw(three_outcomes))
-        order = Order(held[0].holder if held else draw(self.holders), draw(limits), sweep=draw(sweeps))
+        order = Order(held[0].holder if held else draw(self.holders), draw(limits), sweep=draw(sweeps), horizon=HORIZON)
         orders = [attrs.evolve(order, strikes=position) for position in self.read]
         (settled, claimed), (expected, wanted) = self.both("turn", real, orders[0], model=(model, orders[1]))
         assert settled == expected
@@ -354,7 +356,7 @@ class SameAnswers(RuleBasedStateMachine):
     def check_in(self, draw: Draw) -> None:
         holder, tasks = draw(self.holders), draw(st.sets(st.sampled_from("pqr")))
         for side in (self.server, self.model):
-            self.wait(side.backend.presence.check_in(holder, tasks, horizon=10_000))
+            self.wait(side.backend.presence.check_in(holder, tasks, horizon=HORIZON))
 
     def check_out(self, draw: Draw) -> None:
         holder = draw(self.holders)
@@ -447,7 +449,7 @@ class SameAnswers(RuleBasedStateMachine):
             ours, theirs = (self.wait(side.broker.read(key)) for side in self.sides)
             named = ours and ours.letter
             assert letters.get(named or "") in {None, theirs and theirs.letter}
-        here = [self.wait(side.backend.presence.roster(horizon=10_000)) for side in (self.server, self.model)]
+        here = [self.wait(side.backend.presence.roster(horizon=HORIZON)) for side in (self.server, self.model)]
         assert here[0] == here[1]
 
     def nothing_lies_around_on_the_server(self) -> None:
