@@ -174,7 +174,7 @@ async def test_a_server_that_is_away_for_longer_than_a_lease_makes_nobody_run_tw
 async def test_an_append_only_file_of_each_second_keeps_what_was_acknowledged(
     own_server: Callable[..., Server], one_name: str, tmp_path: Path
 ) -> None:
-    """FAULT 74: a killed server has written all that it answered, unless its disk was busy; that a power cut takes."""
+    """FAULT 74: a killed server has written what it answered, unless its disk is busy; a power cut takes a second."""
     server = own_server(one_name, "--appendfsync", "everysec", aof=True)
     async with fire(server, tmp_path) as arena:
         for _ in range(3):

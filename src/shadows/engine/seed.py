@@ -84,16 +84,13 @@ class Seeder:
 
     async def _rest(self, failures: int) -> None:
         """Wait until there may be something to do, or until somebody is in a hurry."""
-        hurry = asyncio.ensure_future(self._hurry.wait())
-        waits: set[asyncio.Future[Any]] = {hurry}
+        waits: set[asyncio.Future[Any]] = {asyncio.ensure_future(self._hurry.wait())}
+        seconds = pause(failures, longest=AGAIN, random=random()) if failures else None  # noqa: S311 - jitter, no secret
         automatic = list(self._automatic())
-        if failures:
-            wait = pause(failures, longest=AGAIN, random=random())  # noqa: S311 - jitter, no secret
-            waits.add(asyncio.ensure_future(asyncio.sleep(wait)))
-        elif automatic:
+        if automatic and not failures:
             waits.add(asyncio.ensure_future(self.broker.fallow(automatic, patience=AGAIN)))
         try:
-            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
         finally:
             for one in waits:
                 one.cancel()
