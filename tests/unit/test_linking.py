@@ -4,78 +4,131 @@ import re
 
 import pytest
 
-from shadows.adapters.redis.scripts import sources, written
+from shadows.adapters.redis.scripts import OWN, sources, written
 from shadows.adapters.redis.scripts.linking import linked
 
-BEGINNING = """-- Shared.
+SHARED = """-- Shared.
 local base = KEYS[1]
-local one, two = 1, 2
+local one, name = 1, base .. 'name'  -- constants
 local unused = 3
+local seen, told = false, 0
+local KINDS = { a = true, b = true }
 
-local function shared() return base .. one end
+local function shared() return name .. one end
 """
 PART = """
 -- needs('spared'), says a comment
 local later
 local function needs(text)
-  return shared() .. 'spared' .. later(text)
+  seen = true
+  return shared() .. 'spared one' .. other.shared() .. later(text, one)
 end
-local function spared() return two end
-function later() return 1 end
-"""
-SELDOM = """
-local own = base .. 'own'
-local function rarer(text) return text end
-local function rare(text)
-  return own .. text .. other.rare(text) .. rarer(text)
-end
-local function verb()
-  return shared() .. rare('rare(')
+local function spared() return KINDS end
+function later(...) return KINDS[...], told end
+local function more(first, second, ...) return call(first, ...), second end
+local function verb(place)
+  local function inner(...) return needs( ) end
+  return more(place, inner, spared(place))
 end
 """
-MAKING = """local seldom
-local made
-function seldom()
-if made then return made end
-made = {}
-return made
-end
-""".splitlines()
 
 
-def names(text: str) -> list[str]:
-    return re.findall(r"^(?:local )?(?:function )?(\w+).*", text, re.MULTILINE)
+def script(verb: str, *own: str) -> str:
+    return linked([SHARED, PART], verb, 5, frozenset(own))
+
+
+def body(text: str, name: str) -> list[str]:
+    """Return what a branch does."""
+    found = re.search(rf"^-- {name}\n((?:.*\n)*?)(?:else|end)$", text, re.MULTILINE)
+    assert found is not None
+    return [line.strip() for line in found[1].splitlines() if line]
 
 
 def test_a_script_has_what_its_verb_needs_and_nothing_else() -> None:
     """Each definition costs something whenever the script is called."""
-    text = linked(BEGINNING, [PART], "needs", "return needs(5)\n")
-    assert "local one, two = 1, 2\n" in text
-    assert "unused" not in text
-    assert "function spared" not in text
-    assert text.index("shared()") < text.index("return (function()") < text.index("function needs")
+    text = script("needs")
+    assert "-- later" in text
+    assert "-- shared" in text
+    assert not {"unused", "spared()", "-- spared", "-- more", "-- verb"} & set(
+        re.findall(r"-- \w+|\w+\(\)|unused", text)
+    )
 
 
-def test_a_name_that_is_declared_before_it_is_defined_is_kept_twice() -> None:
-    """So that a part can call what a later one defines."""
-    text = linked(BEGINNING, [PART], "needs", "return needs(5)\n")
-    assert text.index("local later\n") < text.index("function needs") < text.index("function later()")
-    assert text.endswith("return needs(5)\nend)()\n")
+def test_all_functions_are_branches_of_one() -> None:
+    """One function is made whenever the script is called, and it begins with what is asked of it."""
+    text = script("needs")
+    assert len(re.findall("function", text)) == 1
+    assert body(text, "shared") == ["return base .. 'name' .. 1"]
+    assert body(text, "needs") == [
+        "local text = ...",
+        "seen = true",
+        "return branch(1) .. 'spared one' .. other.shared() .. branch(3, text, 1)",
+    ]
+    assert text.endswith("return branch(2, 5)\n")
 
 
-def test_what_is_seldom_needed_is_made_when_it_is_asked_for() -> None:
-    """With what only that needs; whoever calls it asks for it."""
-    text = linked(BEGINNING, [PART, SELDOM], "verb", "return verb(5)\n", frozenset({"verb", "shared"}))
-    hot, cold = text.split("function seldom()\n")
-    assert names(hot) == ["seldom", "base", "one", "shared", "return", "verb", "end", "made"]
-    assert "local own" in cold
-    assert "\nfunction made.rare(text)\n  return own .. text .. other.rare(text) .. seldom().rarer(text)\nend\n" in cold
-    assert "return shared() .. seldom().rare('rare(')\n" in hot
+def test_each_branch_is_found_under_its_number() -> None:
+    """Whatever their number."""
+    for count in range(1, 9):
+        functions = "".join(
+            f"local function f{i}() return {'f' + str(i + 1) + '()' if i < count else i} end\n"
+            for i in range(1, count + 1)
+        )
+        text = linked([functions], "f1", 5)
+        for number in range(1, count + 1):
+            assert chosen(text, number) == f"f{number}"
+
+
+def chosen(text: str, number: int) -> str:
+    """Return the name of the branch that a number leads to."""
+    lines = iter(text.splitlines())
+    depth_skipped = 0
+    for line in lines:
+        if depth_skipped:
+            depth_skipped += {"else": 0}.get(line, 1 if line.startswith("if ") else -1 if line == "end" else 0)
+            if depth_skipped == 1 and line == "else":
+                depth_skipped = 0
+        elif (comparison := re.fullmatch(r"if which < (\d+) then", line)) is not None:
+            depth_skipped = 0 if number < int(comparison[1]) else 1
+        elif line.startswith("-- "):
+            return line.removeprefix("-- ")
+    raise AssertionError(text)
+
+
+def test_variables_stay_and_constants_are_written_where_they_are_used() -> None:
+    """What some function assigns is no constant, nor is what is not the same each time."""
+    text = script("verb")
+    variables = text[: text.index("function branch")].splitlines()
+    assert variables == ["local branch", "local base = KEYS[1]", "local seen, told = false, 0"]
+    assert body(text, "spared") == ["return ({ a = true, b = true })"]
+    assert body(text, "later") == ["return ({ a = true, b = true })[...], told"]
+
+
+def test_what_is_taken_beside_named_arguments_comes_after_them() -> None:
+    """A branch is given all arguments of the function that it was."""
+    assert body(script("verb"), "more") == ["local first, second = ...", "return call(first, select(3, ...)), second"]
+
+
+def test_a_function_may_stay_one() -> None:
+    """With the arguments that it had; the others are still branches."""
+    text = script("verb", "more", "later", "needs")
+    assert text.startswith("local branch, needs, later, more\n")
+    assert "\nfunction more(first, second, ...) return call(first, ...), second end\n" in text
+    assert "\nfunction later(...) return ({ a = true, b = true })[...], told end\n" in text
+    assert "return branch(1) .. 'spared one' .. other.shared() .. later(text, 1)" in text
+    assert "return more(place, inner, branch(2, place))" in text
 
 
 @pytest.mark.parametrize("verb", sources())
-def test_nothing_is_added_to_what_was_written(verb: str) -> None:
-    """Line by line, but for the functions around what follows the beginning, and around what is seldom needed."""
-    lines, added = set(written()[verb].splitlines()), {"return (function()", "end)()", *MAKING}
-    text = re.sub(r"function made\.", "local function ", sources()[verb]).replace("seldom().", "")
-    assert set(text.splitlines()) - lines <= added
+def test_what_is_called_is_there(verb: str) -> None:
+    """Each number leads to a branch, and what is to be a function of its own is one; nothing is left of what became
+    a branch.
+    """
+    text = sources()[verb]
+    functions = set(re.findall(r"^local function (\w+)", written()[verb], re.MULTILINE))
+    kept = OWN.get(verb, frozenset())
+    assert kept <= set(re.findall(r"^function (\w+)", text, re.MULTILINE))
+    branches = len(re.findall(r"^-- \w+$", text, re.MULTILINE))
+    assert {int(number) for number in re.findall(r"branch\((\d+)[,)]", text)} <= set(range(1, branches + 1))
+    plain = re.sub(r"--.*|'(?:[^'\\]|\\.)*'", "", text)
+    assert not set(re.findall(r"(?<![.:\w])(\w+)\(", plain)) & functions - kept

@@ -30,22 +30,14 @@ _VERBS: dict[str, tuple[str, ...]] = {
     "append": (*_GATES, *_STRIKES, "append"),
     "since": (*_GATES, *_STRIKES, "since"),
 }
-_ALWAYS = (
-    *("clock", "now", "stamp", "failed", "tried", "overwritten", "announce", "ring", "ring_for_placed"),
-    *("enqueue", "fetch", "forget_all", "remember_all", "newest_entry", "newest_strike", "no_strikes", "strike_news"),
-)
-_CLAIM = (
-    *("no_fences", "new_fences", "is_key", "read_entry", "earliest", "promote", "take", "read_new", "read_inbox"),
-    *("do_chores", "claim"),
-)
-_SETTLE = ("forget", "finish", "close", "end_run", "settle_one", "unfit", "settle")
-_OFTEN: dict[str, frozenset[str]] = {
-    "schedule": frozenset({*_ALWAYS, "resolve", "stash", "place", "finish", "schedule_one", "schedule"}),
-    "claim": frozenset({*_ALWAYS, *_CLAIM}),
-    "settle": frozenset({*_ALWAYS, *_SETTLE}),
-    "turn": frozenset({*_ALWAYS, *_SETTLE, *_CLAIM, "turn"}),
+_CLAIM, _SETTLE = {"take", "read_entry", "failed"}, {"settle_one", "end_run", "close", "failed", "forget"}
+OWN = {
+    "schedule": frozenset({"schedule_one", "place", "enqueue", "failed"}),
+    "claim": frozenset(_CLAIM),
+    "settle": frozenset(_SETTLE),
+    "turn": frozenset(_CLAIM | _SETTLE),
 }
-"""What nearly every call of these verbs needs; they are the ones that are called for each task."""
+"""What stays a function of its own: that which these verbs, which are called for each task, do for each entry."""
 FIRST = 5
 """Where a verb's own arguments begin in ARGV; before them: base, execution ttl, dead letter ttl, most dead
 letters.
@@ -56,14 +48,10 @@ def _text(part: str) -> str:
     return (files(__package__) / f"{part}.lua").read_text("utf-8")
 
 
-def _parts(clock: str | None) -> dict[str, tuple[str, list[str]]]:
-    """Return the beginning of each script, and its other parts, by its verb."""
-    beginning = (clock if clock is not None else _text("_clock")) + _text("_prelude")
-    return {verb: (beginning, [_text(part) for part in parts]) for verb, parts in _VERBS.items()}
-
-
-def _ending(verb: str) -> str:
-    return f"return {verb}({FIRST})\n"
+def _parts(clock: str | None) -> dict[str, list[str]]:
+    """Return the parts of each script by its verb."""
+    beginning = [clock if clock is not None else _text("_clock"), _text("_prelude")]
+    return {verb: [*beginning, *map(_text, parts)] for verb, parts in _VERBS.items()}
 
 
 @cache
@@ -71,12 +59,9 @@ def sources(clock: str | None = None) -> dict[str, str]:
     """Return each script's whole text by its verb; ``clock`` is Lua that defines ``clock()`` in place of
     the server's time.
     """
-    return {
-        verb: linked(*parts, verb, _ending(verb), _OFTEN.get(verb, frozenset()))
-        for verb, parts in _parts(clock).items()
-    }
+    return {verb: linked(parts, verb, FIRST, OWN.get(verb, frozenset())) for verb, parts in _parts(clock).items()}
 
 
 def written() -> dict[str, str]:
     """Return the same as it is written, with what a script does not need, for those who look for mistakes."""
-    return {verb: "".join([beginning, *parts, _ending(verb)]) for verb, (beginning, parts) in _parts(None).items()}
+    return {verb: "".join([*parts, f"return {verb}({FIRST})\n"]) for verb, parts in _parts(None).items()}

@@ -1,10 +1,8 @@
 """Linking: from the parts of a script to what the server runs.
 
-A script's functions are made anew each time it is called, and each costs a walk over the variables that lie between it
-and those that it uses.  Hence what the verb does not need is left out; what follows the shared beginning is a function
-of its own, which has the beginning's variables at hand instead of walking to them; and what the verb seldom needs is
-made when it is asked for.  Together that takes away three quarters of what a call of a script costs before it does
-anything.
+A script's functions and variables are made anew each time it is called.  For a call that comes alone that took longer
+than all that they then did, so there is one function: those that the verb needs are its branches, and a call of one of
+them says which.  Constants are written where they are used.
 """
 
 from __future__ import annotations
@@ -15,13 +13,19 @@ from typing import TYPE_CHECKING, Final
 import attrs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
-_DEFINED: Final = re.compile(r"local function (\w+)|local (\w+(?:, \w+)*)|function (\w+)")
+_DEFINED: Final = re.compile(r"(?:local )?function (\w+)\((.*?)\)|local (\w+(?:, \w+)*)")
+_FUNCTION: Final = re.compile(r"function \w+\((.*?)\)\s+((?s:.*))\bend\s*\Z")
+"""What it takes, and what it does."""
+_CONSTANT: Final = r"(?:base \.\. )?'(?:[^'\\]|\\.)*'|\d+(?: \* \d+)*|ARGV\[\d\]|\{ \w+ = true(?:, \w+ = true)* \}"
+_CONSTANTS: Final = re.compile(rf"local \w+(?:, \w+)* = ((?:{_CONSTANT})(?:, (?:{_CONSTANT}))*)(?:  --.*)?\n")
 _TEXT: Final = r"--.*|'(?:[^'\\]|\\.)*'"
 """A comment or a string, in which names mean nothing."""
 _WORD: Final = re.compile(rf"{_TEXT}|([A-Za-z_]\w*)")
 """Either, or else a name."""
+_NAME: Final = re.compile(rf"{_TEXT}|(?<![.:\w])([A-Za-z_]\w*)(\((?: *\))?)?")
+"""Either, or else a name that is no field's, and whether it is called, and with something."""
 
 
 @attrs.frozen
@@ -34,49 +38,79 @@ class _Definition:
 
     @property
     def is_function(self) -> bool:
-        """Whether it is a local function and nothing else."""
-        return self.text.startswith("local function ")
+        """Whether it is a function and nothing else."""
+        return "function " in self.text.split("(", 1)[0]
 
 
-def linked(beginning: str, parts: Sequence[str], verb: str, ending: str, often: frozenset[str] = frozenset()) -> str:
-    """Return the whole text of a script: the definitions that the verb needs, in their order, and the ending.
+def linked(parts: Sequence[str], verb: str, first: int, own: frozenset[str] = frozenset()) -> str:
+    """Return the whole text of a script, which calls the verb with the place of its first argument.
 
-    Where it is said which functions it needs ``often``, all others are made together when the first of them is called.
+    What is called for each of many entries may be a function of its ``own``: to choose a branch costs a little as well.
     """
-    early, late = list(_definitions(beginning)), [each for part in parts for each in _definitions(part)]
-    needed = _needed([*early, *late], verb)
-    groups = [[each for each in group if each.names <= needed and each.names] for group in (early, late)]
-    seldom = _seldom([each for group in groups for each in group], verb, often) if often else []
-    before, after = ("".join(each.text for each in group if each not in seldom) for group in groups)
-    if not seldom:
-        return f"{before}return (function()\n{after}{ending}end)()\n"
-    return _asking(seldom, f"local seldom\n{before}return (function()\n{after}{_made_at_once(seldom)}{ending}end)()\n")
+    needed = _needed([each for part in parts for each in _definitions(part)], verb)
+    functions = [each for each in needed if each.is_function]
+    constants = _constants(needed, functions)
+    alone = [each for each in functions if each.names <= own]
+    branched = [each for each in functions if each not in alone]
+    branches = {name: number for number, each in enumerate(branched, 1) for name in each.names}
+    known = constants.keys() | {name for each in functions for name in each.names}
+    variables = [each.text for each in needed if not (each.is_function or each.names <= known)]
+    declared = ["branch", *(name for each in alone for name in each.names)]
+    bodies = [f"-- {min(each.names)}\n{_body(each.text)}" for each in branched]
+    text = "".join(
+        [
+            *(f"local {', '.join(declared)}\n", *variables, "function branch(which, ...)\n", _choice(bodies), "end\n"),
+            *(each.text.removeprefix("local ") for each in alone),
+        ]
+    )
+    return _replaced(f"{text}return {verb}({first})\n", constants, branches)
 
 
-def _seldom(definitions: Sequence[_Definition], verb: str, often: frozenset[str]) -> list[_Definition]:
-    """Return the functions that are seldom needed, and what is there only for them."""
-    others = [each for each in definitions if not each.is_function or each.names <= often]
-    kept = _needed(others, verb)
-    return [each for each in definitions if each not in others or each.names.isdisjoint(kept)]
+def _body(function: str) -> str:
+    """Return what a function does, with the arguments that it takes out of all that follow the number of its branch."""
+    head, body = _FUNCTION.findall(function)[0]
+    names = [each for each in head.split(", ") if each not in {"", "..."}]
+    if not names:
+        return f"{body}\n"
+    rest = body.replace("...", f"select({len(names) + 1}, ...)") if head.endswith("...") else body
+    return f"local {', '.join(names)} = ...\n{rest}\n"
 
 
-def _made_at_once(definitions: Sequence[_Definition]) -> str:
-    """Return a function that makes them when it is called for the first time, and returns those that are functions."""
-    texts = "".join(each.text for each in definitions)
-    return f"local made\nfunction seldom()\nif made then return made end\nmade = {{}}\n{texts}return made\nend\n"
+def _choice(bodies: Sequence[str], first: int = 1) -> str:
+    """Return the branches, of which half are put aside by each comparison."""
+    if len(bodies) == 1:
+        return bodies[0]
+    half = len(bodies) // 2
+    low, high = _choice(bodies[:half], first), _choice(bodies[half:], first + half)
+    return f"if which < {first + half} then\n{low}else\n{high}end\n"
 
 
-def _asking(seldom: Sequence[_Definition], text: str) -> str:
-    """Return the text with each call of these functions through the one that makes them."""
-    names = "|".join(sorted(name for each in seldom if each.is_function for name in each.names))
-    called = re.compile(rf"{_TEXT}|(?<![.:\w])(local function )?({names})\(")
+def _replaced(text: str, constants: Mapping[str, str], branches: Mapping[str, int]) -> str:
+    """Return the text with each constant's value in its place, and with each function's number where it is called."""
 
-    def asking(found: re.Match[str]) -> str:
-        if found[2] is None:
-            return found[0]
-        return f"function made.{found[2]}(" if found[1] else f"seldom().{found[2]}("
+    def replaced(found: re.Match[str]) -> str:
+        name, called = found[1], found[2] or ""
+        if called and name in branches:
+            return f"branch({branches[name]})" if called.endswith(")") else f"branch({branches[name]}, "
+        return constants.get(name, name) + called if name else found[0]
 
-    return called.sub(asking, text)
+    return _NAME.sub(replaced, text)
+
+
+def _constants(definitions: Sequence[_Definition], functions: Sequence[_Definition]) -> dict[str, str]:
+    """Return the value of each name that has the same one whenever the script is called, or one that is soon made."""
+    values: dict[str, str] = {}
+    for each in definitions:
+        found = _CONSTANTS.fullmatch(each.text.rstrip() + "\n")
+        if found is not None:
+            names = re.findall(r"\w+", each.text.split("=", 1)[0])[1:]
+            values |= zip(names, re.findall(_CONSTANT, found[1]), strict=True)
+    assigned = {name for each in functions for name in re.findall(r"(\w+)(?:, \w+)* = ", each.text)}
+    return {name: _bracketed(value) for name, value in values.items() if name not in assigned}
+
+
+def _bracketed(value: str) -> str:
+    return f"({value})" if value.startswith("{") else value
 
 
 def _definitions(part: str) -> Iterator[_Definition]:
@@ -92,16 +126,16 @@ def _definitions(part: str) -> Iterator[_Definition]:
 
 def _definition(text: str) -> _Definition:
     found = _DEFINED.match(text)
-    names = [] if found is None else re.split(", ", next(filter(None, found.groups())))
+    names = [] if found is None else re.split(", ", found[1] or found[3])
     uses = {each for each in _WORD.findall(text) if each}
     return _Definition(text, frozenset(names), frozenset(uses))
 
 
-def _needed(definitions: Sequence[_Definition], verb: str) -> frozenset[str]:
-    """Return the names that are defined where something needs one of them, which itself is needed."""
+def _needed(definitions: Sequence[_Definition], verb: str) -> list[_Definition]:
+    """Return what defines the names that something needs which itself is needed."""
     needed, wanted = set[str](), {verb}
     while wanted:
         needed |= wanted
         found = [each for each in definitions if not each.names.isdisjoint(wanted)]
         wanted = {name for each in found for name in (*each.names, *each.uses)} - needed
-    return frozenset(needed)
+    return [each for each in definitions if each.names <= needed and each.names]

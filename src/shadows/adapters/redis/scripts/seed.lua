@@ -5,7 +5,7 @@
 local DEFINITIONS, SCHEDULES_TTL = 8, 30 * 24 * 3600 * 1000
 
 -- Remember a definition that was never seen before.  Returns whether it is the one that was first seen last.
-local function note(key, definition, seen)
+local function note_seed(key, definition, seen)
   local kept = { definition }
   for known in string.gmatch(seen or '', '%S+') do
     if known == definition then return #kept == 1 end
@@ -36,7 +36,7 @@ local function seed_one(restart, key, due, definition, payload)
   if failed(found) then return 'broken' end
   local state, owner, id, attempt, current, watched = unpack(found, 1, 6)
   local seen, stopped = unpack(call('HMGET', schedules, 'seen:' .. key, 'stopped:' .. key), 1, 2)
-  local newest = note(key, definition, seen)
+  local newest = note_seed(key, definition, seen)
   local lost = is_stranded(state, id) or (state == 'scheduled' and not call('ZSCORE', queue, key))
   if stopped and (restart or LIVE[state]) then
     call('HDEL', schedules, 'stopped:' .. key)
