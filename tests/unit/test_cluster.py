@@ -143,6 +143,23 @@ async def test_what_was_carried_out_before_a_slot_moved_is_not_forgotten(
     await driver.close()
 
 
+@pytest.mark.parametrize("answer", [None, b"+PONG\r\n+PONG\r\n"], ids=["nothing", "too much"])
+async def test_where_we_were_sent_a_command_may_be_carried_out_before_the_connection_breaks(
+    three: World, answer: bytes | None
+) -> None:
+    """FAULTS 56 and 70: the second node took the command, and its answer is of no use."""
+    driver = RedisPyDriver(three.place(0))
+    await driver.ask(("PING",))
+    three.home = 1
+    three.nodes[1].answer = lambda words: server(words) if words == "INFO server" else answer
+    with pytest.raises(BrokerUnavailable) as away:
+        await driver.ask(("PING",))
+    assert away.value.sent
+    three.nodes[1].answer = server
+    assert await driver.ask(("PING",)) == [b"PONG"]
+    await driver.close()
+
+
 @BOTH
 async def test_nodes_that_send_us_in_a_circle_are_an_absence(three: World, ask: Ask) -> None:
     """FAULT 70: they have not agreed yet; the request is tried again later."""

@@ -199,7 +199,7 @@ async def test_what_nobody_asked_for_is_not_taken_for_the_next_answer(peer: Peer
     line = made._commands._line
     assert line is not None
     peer.say(b"+NOISE\r\n")
-    await comes_true(lambda: not line.is_open())
+    await comes_true(line.is_closing)
     assert await made.ask(("PING",)) == [b"PONG"]
     await made.close()
     assert peer.connections == 2
@@ -227,6 +227,53 @@ async def test_a_cancelled_request_leaves_no_answer_behind_for_the_next(peer: Pe
         await slow
     assert await made.ask(("PING",)) == [b"PONG"]
     await made.close()
+
+
+async def test_who_asks_while_another_one_does_waits_for_his_turn(peer: Peer) -> None:
+    """Driver: the commands of one call travel together, and in the order in which the calls came."""
+    made = driver(peer)
+    answers = await asyncio.gather(*(made.ask((f"ODD{n}",), ("PING",)) for n in range(5)))
+    assert [pong for _, pong in answers] == [b"PONG"] * 5
+    assert peer.commands == [word for n in range(5) for word in (f"ODD{n}", "PING")]
+    assert await made.ask(("PING",)) == [b"PONG"]
+    await made.close()
+    assert peer.connections == 1
+
+
+@pytest.mark.parametrize("when", ["before his turn", "as it comes"])
+async def test_who_gives_up_while_he_waits_for_his_turn_holds_up_nobody(peer: Peer, when: str) -> None:
+    """INV 17: nor is the turn lost with him when it was his already."""
+    asked = asyncio.Event()
+
+    def answer(words: str) -> bytes:
+        if words != "SLOW":
+            return server(words)
+        asked.set()
+        return b""
+
+    async def ask_slowly() -> list[bytes]:
+        found = await made.ask(("SLOW",))
+        if when == "as it comes":
+            assert waits.cancel()
+        return found
+
+    peer.answer = answer
+    made = driver(peer)
+    slow = asyncio.create_task(ask_slowly())
+    await heard(asked)
+    waits, follows, last = (asyncio.create_task(made.ask(("PING",))) for _ in range(3))
+    await asyncio.sleep(0)
+    last.cancel()
+    if when == "before his turn":
+        waits.cancel()
+    peer.say(b"+late\r\n")
+    assert await slow == [b"late"]
+    assert await follows == [b"PONG"]
+    assert waits.cancelled()
+    assert await made.ask(("PING",)) == [b"PONG"]
+    await made.close()
+    assert peer.connections == 1
+    assert peer.commands == ["SLOW", "PING", "PING"]
 
 
 async def test_an_idle_connection_that_was_closed_is_opened_anew(peer: Peer) -> None:

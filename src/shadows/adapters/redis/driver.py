@@ -8,7 +8,7 @@ from shadows.errors import BrokenKey, BrokerUnavailable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Coroutine
     from contextlib import AbstractAsyncContextManager
 
 type Value = bytes | str | int | float
@@ -38,11 +38,11 @@ class Driver(Protocol):
     not the right one is left: the next request looks for it anew, and goes there at once if it was told where.
     """
 
-    async def ask(self, *commands: Command) -> list[Any]:
+    def ask(self, *commands: Command) -> Coroutine[Any, Any, list[Any]]:
         """Send and answer, on the lane for commands."""
         ...
 
-    async def wait(self, *commands: Command, patience: float) -> list[Any]:
+    def wait(self, *commands: Command, patience: float) -> Coroutine[Any, Any, list[Any]]:
         """Send and answer, on the lane for waiting; the first command may block for ``patience`` seconds."""
         ...
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import warnings
+from collections import deque
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -13,14 +14,14 @@ import hiredis
 from redis.exceptions import BusyLoadingError, RedisError, ResponseError
 
 from shadows.adapters.redis.driver import Elsewhere, did_nothing
-from shadows.adapters.redis.line import Line, pack
+from shadows.adapters.redis.line import Line, pack, too_many
 from shadows.adapters.redis.places import TIMEOUT, Connection, NotRebuildableError, Place, abandon
 from shadows.adapters.redis.pubsub import Listener
 from shadows.adapters.redis.replies import translated
 from shadows.errors import BrokerUnavailable, UnsupportedServer
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Sequence
+    from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
 
     from shadows.adapters.redis.driver import Command, Subscription
 
@@ -39,18 +40,16 @@ class RedisPyDriver:
     """the moves of the place when it was opened"""
     _on_loop: _Lane | None = attrs.field(init=False, default=None)
     """where the renewals go that no thread can make by itself"""
-    _loop: asyncio.AbstractEventLoop | None = attrs.field(init=False, default=None)
 
     def __attrs_post_init__(self) -> None:
         self._commands = _Lane(self.place)
         self._waits = _Lane(self.place)
 
-    async def ask(self, *commands: Command) -> list[Any]:
-        self._loop = asyncio.get_running_loop()
-        return await self._commands.ask(commands, TIMEOUT)
+    def ask(self, *commands: Command) -> Coroutine[Any, Any, list[Any]]:
+        return self._commands.ask(commands, TIMEOUT)
 
-    async def wait(self, *commands: Command, patience: float) -> list[Any]:
-        return await self._waits.ask(commands, patience + TIMEOUT)
+    def wait(self, *commands: Command, patience: float) -> Coroutine[Any, Any, list[Any]]:
+        return self._waits.ask(commands, patience + TIMEOUT)
 
     def ask_blocking(self, *commands: Command) -> list[Any]:
         if self._on_loop is None:
@@ -60,10 +59,11 @@ class RedisPyDriver:
                 msg = f"{self.place.text}: a body that blocks the event loop may lose its lease here; {unfit}"
                 warnings.warn(msg, RuntimeWarning, stacklevel=2)
                 self._on_loop = _Lane(self.place)
-        if self._loop is None:
+        loop = self._commands.loop
+        if loop is None:
             msg = f"{self.place.text}: renewals have to go through an event loop, and none is running yet"
             raise BrokerUnavailable(msg, sent=False)
-        asked = asyncio.run_coroutine_threadsafe(self._on_loop.ask(commands, TIMEOUT), self._loop)
+        asked = asyncio.run_coroutine_threadsafe(self._on_loop.ask(commands, TIMEOUT), loop)
         try:
             return asked.result(2 * TIMEOUT)
         except TimeoutError as late:
@@ -136,12 +136,8 @@ def _answer(read: Callable[[], Any], where: str) -> Any:
 
 
 def _refuse_more(reader: object, where: str) -> None:
-    """Take no answers of a connection that gives more of them than it was asked for.
-
-    Whatever spoke there, one of those read may be the answer to something else, and so would be all that follow.
-    """
-    if isinstance(reader, hiredis.Reader | Line) and reader.has_data():
-        raise BrokerUnavailable(f"{where} answered more than it was asked")
+    if isinstance(reader, hiredis.Reader) and reader.has_data():
+        raise too_many(where)
 
 
 def _moved(answers: Sequence[Any]) -> Sequence[int]:
@@ -180,59 +176,108 @@ class _Lane:
     """the moves of the place when the connection was opened"""
     _elsewhere: Elsewhere | None = None
     """an answer that sends us away"""
-    _turn: asyncio.Lock = attrs.field(factory=asyncio.Lock)
+    loop: asyncio.AbstractEventLoop | None = None
+    """where it was opened last"""
+    _taken: bool = False
+    """somebody's commands are under way"""
+    _queue: deque[asyncio.Future[None]] = attrs.field(factory=deque[asyncio.Future[None]])
+    """whose turn comes next"""
 
     async def ask(self, commands: Sequence[Command], patience: float) -> list[Any]:
-        async with self._turn:
-            answers = await self._trip(commands, patience)
-            if self._leave():
-                again = _moved(answers)
-                if again:
-                    _put(answers, again, await self._go_on([commands[i] for i in again], answers, patience))
-                    self._leave()
+        # The ordinary request is what stands here; all else is done elsewhere, for each step costs something.
+        if self._taken:
+            await self._turn()
+        self._taken = True
+        try:
+            line = self._line
+            if line is None or line.is_closing() or self._since != self.place.moves:
+                line = await self._opened(patience)
+            try:
+                answers = await line.ask(commands, patience)
+            except BaseException as broken:
+                self._lost(broken, patience)
+                raise
+            for answer in answers:
+                if isinstance(answer, RedisError):
+                    return await self._sorted_out(commands, answers, patience)
             return answers
+        finally:
+            self._taken = False
+            if self._queue:
+                self._pass_on()
+
+    async def _turn(self) -> None:
+        """Wait until those are served who came before."""
+        turn = asyncio.get_running_loop().create_future()
+        self._queue.append(turn)
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if not turn.cancelled():  # it had come
+                self._taken = False
+                self._pass_on()
+            raise
+
+    def _pass_on(self) -> None:
+        """Let the next one have his turn, and nobody who comes before he wakes up."""
+        while self._queue:
+            turn = self._queue.popleft()
+            if not turn.done():
+                turn.set_result(None)
+                self._taken = True
+                return
+
+    async def _sorted_out(self, commands: Sequence[Command], answers: list[Any], patience: float) -> list[Any]:
+        """Read refusals; what another server is to be asked instead, ask it."""
+        self._read(answers, patience)
+        if self._leave():
+            again = _moved(answers)
+            if again:
+                _put(answers, again, await self._go_on([commands[i] for i in again], answers, patience))
+                self._leave()
+        return answers
 
     async def _go_on(self, commands: Sequence[Command], answers: Sequence[Any], patience: float) -> list[Any]:
         """Take the rest of a trip to another server, after these answers of the first one."""
         try:
-            return await self._trip(commands, patience)
+            line = await self._opened(patience)
+            try:
+                rest = await line.ask(commands, patience)
+            except BaseException as broken:
+                self._lost(broken, patience)
+                raise
+            self._read(rest, patience)
         except BrokerUnavailable as away:
             away.sent = away.sent or not all(map(did_nothing, answers))
             raise
+        return rest
 
-    async def _trip(self, commands: Sequence[Command], patience: float) -> list[Any]:
-        sent = False
+    async def _opened(self, patience: float) -> Line:
+        self.loop = asyncio.get_running_loop()
         try:
-            line = self._line
-            if line is None or self._since != self.place.moves or not line.is_open():
-                async with asyncio.timeout(patience):
-                    line = await self._open()
-            sent = True
-            answers = await line.ask(commands, patience)
-            _refuse_more(line, self.place.text)
-            sent = not all(isinstance(answer, BusyLoadingError) for answer in answers)
-            for i, answer in enumerate(answers):
-                if isinstance(answer, RedisError):
-                    answers[i] = self._read(answer)
-        except TimeoutError as late:
-            self._give_up()
-            msg = f"{self.place.text}: no answer within {patience:g} s"
-            raise BrokerUnavailable(msg, sent=sent) from late
-        except asyncio.CancelledError:
-            self._drop()  # answers may lie unread in it
-            raise
+            async with asyncio.timeout(patience):
+                return await self._open()
         except BaseException as broken:
-            self._give_up()
-            _reraise(broken, self.place.text, sent=sent)
+            self._lost(broken, patience, sent=False)
             raise
-        return answers
+
+    def _lost(self, broken: BaseException, patience: float, *, sent: bool = True) -> None:
+        """Leave a connection on which something else came than answers, and raise what its caller is told of that."""
+        if isinstance(broken, asyncio.CancelledError):
+            self._drop()  # answers may lie unread in it
+            return
+        self._give_up()
+        if isinstance(broken, TimeoutError):
+            msg = f"{self.place.text}: no answer within {patience:g} s"
+            raise BrokerUnavailable(msg, sent=sent) from broken
+        _reraise(broken, self.place.text, sent=sent)
 
     async def _open(self) -> Line:
         self._drop()
         since = self.place.moves
         self._connection, self._since = await self.place.connect(), since
         await self._check_version(self._connection)
-        self._line = Line(self._connection)
+        self._line = Line(self._connection, self.place.text)
         return self._line
 
     async def _check_version(self, connection: Connection) -> None:
@@ -252,14 +297,17 @@ class _Lane:
                     msg = f"{self.place.text} runs Redis {version}; shadows needs Redis 6.2 or newer, or Valkey"
                     raise UnsupportedServer(msg)
 
-    def _read(self, refused: RedisError) -> Exception:
-        """Return a refusal in our words; raise what says that there will be no more answers."""
-        if not isinstance(refused, ResponseError):
-            raise refused
-        answer = translated(refused, self.place.text) or refused
-        if isinstance(answer, Elsewhere):
-            self._elsewhere = answer
-        return answer
+    def _read(self, answers: list[Any], patience: float) -> None:
+        """Say refusals in our words; raise what says that there will be no more answers."""
+        sent = not all(isinstance(answer, BusyLoadingError) for answer in answers)
+        for i, answer in enumerate(answers):
+            if isinstance(answer, ResponseError):
+                answers[i] = ours = translated(answer, self.place.text) or answer
+                if isinstance(ours, Elsewhere):
+                    self._elsewhere = ours
+            elif isinstance(answer, RedisError):
+                self._lost(answer, patience, sent=sent)
+                raise answer
 
     def _leave(self) -> bool:
         """Take no more of a server that said that it is not the right one; return whether it did."""
