@@ -67,12 +67,12 @@ end
 -- Return a new fence; no_fences has found that there are some, and keep_fences is to be called at the end.
 -- A server may lose what it did last: an older copy of its memory is loaded, or a replica takes over that had not heard of it.  Who holds a
 -- lease from then must find another fence on the call when he comes to settle it, so fences go up with the clock, as the ids of messages
--- do.  They count tenths of a ms: that is more than are ever needed, and has no more digits (14) than Lua writes down.
+-- do.  They count microseconds, of which there are more than leases can be given.
 local is_fence_new
 local function new_fence()
-  last_fence = (is_fence_new and last_fence or math.max(last_fence, math.floor(clock() * 10))) + 1
+  last_fence = (is_fence_new and last_fence or math.max(last_fence, math.floor(clock() * 1000))) + 1
   is_fence_new = true
-  return last_fence
+  return string.format('%d', last_fence)  -- Lua itself writes down 14 digits, and they have 16
 end
 
 local function keep_fences()

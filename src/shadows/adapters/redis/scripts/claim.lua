@@ -86,7 +86,7 @@ local function take(holder, most, id, fields, count)
     if not gate then return end
   end
   local new, n = new_fence(), HEADER + LEASE * given
-  call('HSET', record, 'state', 'running', 'fence', string.format('%d', new), 'worker', holder, 'started', stamp(), 'id', id)
+  call('HSET', record, 'state', 'running', 'fence', new, 'worker', holder, 'started', stamp(), 'id', id)
   announce(key, 'running', watched, new)
   claimed[n + 1], claimed[n + 2], claimed[n + 3], claimed[n + 4] = key, id, new, attempt
   claimed[n + 5], claimed[n + 6], claimed[n + 7], claimed[n + 8] = when, deliveries, gate or '', payload
