@@ -52,6 +52,7 @@ _LINES: Final = {
     "held": ExecutionState.PARKED,
 }
 """Where calls wait that are not ready."""
+_PLACED: Final = {placed.encode(): placed for placed in Placed}
 _PARTS: Final = (Part.WATCH, Part.PAYLOAD, Part.RESULT, Part.STANDING)
 
 
@@ -89,7 +90,7 @@ class Scripts:
 
     async def run(self, verb: str, *arguments: Value) -> list[Any]:
         """Run one verb and return its answer; raise BrokenKey when a key of ours holds something else."""
-        (answer,) = await self.run_all(verb, [arguments])
+        (answer,) = await self.run_all(verb, (arguments,))
         return answer
 
     async def run_all(self, verb: str, batches: Sequence[tuple[Value, ...]]) -> list[list[Any]]:
@@ -98,11 +99,24 @@ class Scripts:
         Raises:
             BrokerUnavailable: and it says whether any of them may have been carried out.
         """
-        commands = [self.command(verb, *arguments) for arguments in batches]
-        behind, begun = self.replicas.behind(verb), False
+        head = self.heads[verb]
+        commands = [(*head, *arguments) for arguments in batches]
+        behind = self.replicas.behind(verb)
+        replies = await self.driver.ask(*commands, *behind)
+        if not behind:
+            for reply in replies:
+                if type(reply) is not list:
+                    break
+            else:
+                return replies
+        return await self._sorted_out(verb, commands, behind, replies)
+
+    async def _sorted_out(
+        self, verb: str, commands: Sequence[Command], behind: Sequence[Command], replies: list[Any]
+    ) -> list[list[Any]]:
+        """Return the answers in these replies, which are not all what they mostly are."""
+        begun = not all(map(did_nothing, replies[: len(commands)]))
         try:
-            replies = await self.driver.ask(*commands, *behind)
-            begun = not all(map(did_nothing, replies[: len(commands)]))
             forgotten = [i for i, reply in enumerate(replies) if isinstance(reply, NoScript)]
             if forgotten:
                 _, *again = await self.driver.ask(self.load(verb), *(commands[i] for i in forgotten), *behind)
@@ -158,26 +172,24 @@ class RedisBroker:
 
     async def schedule(self, entries: Sequence[Entry], *, repeated: bool = False, strikes: str = "") -> list[Placement]:
         batches: list[tuple[Value, ...]] = []
-        for start in range(0, len(entries), BATCH):
+        for start in range(0, len(entries) or 1, BATCH):
             arguments: list[Value] = [strikes, int(repeated)]
             for entry in entries[start : start + BATCH]:
                 arguments += (
                     encode(entry.key),
-                    "struck" if entry.struck else entry.on_live.value,
+                    "struck" if entry.struck else entry.on_live,
                     _due(entry.due),
                     entry.run,
                     entry.payload,
                 )
             batches.append(tuple(arguments))
         placements: list[Placement] = []
-        for answer in await self.scripts.run_all("schedule", batches or [(strikes, int(repeated))]):
+        for answer in await self.scripts.run_all("schedule", batches):
             moved = answers.moved(answer, since=strikes)
             if moved is not None:
                 raise StrikesMoved(moved, partly=bool(placements))
             words = iter(answer)
-            placements += [
-                Placement(Placed(word.decode()), run.decode()) for word, run in zip(words, words, strict=True)
-            ]
+            placements += [Placement(_PLACED[word], run.decode()) for word, run in zip(words, words, strict=True)]
         return placements
 
     async def seed(self, seeds: Sequence[Seed], *, restart: bool) -> list[Seeding]:
@@ -379,6 +391,5 @@ def _order(order: Order) -> tuple[Value, ...]:
         order.horizon,
         int(order.hear),
         order.strikes,
-        int(order.count),
         *known,
     )
