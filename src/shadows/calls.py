@@ -14,7 +14,7 @@ from shadows.core.disposition import Disposition
 from shadows.core.envelope import unpack
 from shadows.core.lifecycle import ExecutionState
 from shadows.core.names import task_key
-from shadows.core.scheduling import Due, due, instant
+from shadows.core.scheduling import AT_ONCE, Due, due, instant
 from shadows.core.settings import ShadowOptions
 from shadows.dependencies.registry import Registry
 from shadows.dependencies.running import Running
@@ -105,6 +105,8 @@ class Calls:
 
     def due(self, call: TaskCall) -> Due:
         """Return when the call is due, judged now."""
+        if call.when is None:
+            return AT_ONCE
         options = self.options
         return due(call.when, now=self.clock.now(), horizon=options.horizon, strict=options.strict_when)
 

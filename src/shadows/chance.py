@@ -15,19 +15,35 @@ _made: dict[int, list[str]] = {}
 
 def request_id() -> str:
     """Return a new id for one request, of 16 hexadecimal digits."""
-    process = os.getpid()
-    while True:
-        names = _made.get(process)
-        if names is None:
-            _made.clear()
-            names = _made.setdefault(process, [])
-        try:
-            return names.pop()  # one step, so that no two threads get the same
-        except IndexError:
-            digits = os.urandom(_AT_ONCE * _DIGITS // 2).hex()
-            names.extend(digits[i : i + _DIGITS] for i in range(0, len(digits), _DIGITS))
+    names = _names()
+    try:
+        return names.pop()  # one step, so that no two threads get the same
+    except IndexError:
+        return _more(names)
 
 
 def key() -> str:
     """Return a new key, of 32 hexadecimal digits."""
-    return request_id() + request_id()
+    names = _names()
+    try:
+        return names.pop() + names.pop()
+    except IndexError:
+        return _more(names) + _more(names)
+
+
+def _names() -> list[str]:
+    process = os.getpid()
+    names = _made.get(process)
+    if names is None:
+        _made.clear()
+        names = _made.setdefault(process, [])
+    return names
+
+
+def _more(names: list[str]) -> str:
+    """Make some more names, and return one that nobody else gets."""
+    digits = os.urandom(_AT_ONCE * _DIGITS // 2).hex()
+    made = [digits[i : i + _DIGITS] for i in range(0, len(digits), _DIGITS)]
+    name = made.pop()
+    names.extend(made)
+    return name

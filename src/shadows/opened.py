@@ -46,9 +46,6 @@ if TYPE_CHECKING:
     from shadows.ports.looking import Record
 
 
-async def _nothing(_: object) -> None: ...
-
-
 @attrs.define
 class Opened:
     """A backend, and the parts of the engine that work on it for one client."""
@@ -63,7 +60,7 @@ class Opened:
     follower: Follower | None
     loop: asyncio.AbstractEventLoop
     pid: int
-    afterwards: Callable[[Sequence[Execution[Any]]], Awaitable[None]] = attrs.field(default=_nothing)
+    afterwards: Callable[[Sequence[Execution[Any]]], Awaitable[None]] | None = None
     """what is done with calls that were placed, before whoever placed them goes on: for tests"""
 
     @classmethod
@@ -108,7 +105,8 @@ class Opened:
                 placement = await self.producer.add(sending.entries[0], call)
                 sending.placements = [placement]
         execution = self.calls.placed(call, placement, self.access)
-        await self.afterwards([execution])
+        if self.afterwards is not None:
+            await self.afterwards([execution])
         return execution
 
     async def place_many(self, calls: Iterable[TaskCall], chunk_size: int, on_live: OnLive) -> list[Execution[Any]]:
@@ -121,7 +119,8 @@ class Opened:
             )
         pairs = zip(calls, placements, strict=True)
         executions = [self.calls.placed(call, placement, self.access) for call, placement in pairs]
-        await self.afterwards(executions)
+        if self.afterwards is not None:
+            await self.afterwards(executions)
         return executions
 
     async def cancel(self, key: str) -> Cancellation:
