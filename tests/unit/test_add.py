@@ -74,6 +74,76 @@ async def test_what_sends_for_all_is_nobody_s_own(trouble: Trouble) -> None:
     await adding
 
 
+async def test_one_sender_serves_many_that_are_added_alone(trouble: Trouble) -> None:
+    """PERFORMANCE: to make a task for each would cost more than the rest of it; it goes when it is not needed."""
+    sender = producer(trouble, 0.2)
+    await sender.add(*given("k0"))
+    serves = sender._sender
+    assert serves is not None
+    for n in range(1, 4):
+        await sender.add(*given(f"k{n}"))
+        assert sender._sender is serves
+    await comes_true(serves.done)
+    assert (sender._sender, sender._timer) == (None, None)
+    assert (await sender.add(*given("k4"))).placed is Placed.SCHEDULED
+    await sender.close()
+    assert (sender._sender, sender._timer) == (None, None)
+    assert (await sender.add(*given("k5"))).placed is Placed.SCHEDULED
+    await comes_true(lambda: sender._sender is None)
+    assert sizes(trouble) == [1] * 6
+
+
+@pytest.mark.parametrize("ends", ["goes", "is cancelled"])
+async def test_who_comes_as_the_sender_ends_is_served_by_the_next(trouble: Trouble, ends: str) -> None:
+    """INV 33: nobody waits for ever, also where a program cancels all tasks that it finds and then adds a call."""
+    sender = producer(trouble)
+    await sender.add(*given("early"))
+    serves = sender._sender
+    assert serves is not None
+    if ends == "goes":
+        sender._look()
+    else:
+        serves.cancel()
+    assert (await sender.add(*given("late"))).placed is Placed.SCHEDULED
+    assert serves.done()
+    await sender.close()
+
+
+async def test_who_is_under_way_as_the_sender_is_cancelled_is_asked_about_once_more(trouble: Trouble) -> None:
+    """INV 37: the first request may have been carried out, so the second one says that there was one."""
+    sender, broker, loop = producer(trouble), trouble.broker, asyncio.get_running_loop()
+    trouble.broker = cast("Broker", Silent(broker, loop.create_future()))
+    adding, given_up = (asyncio.create_task(sender.add(*given(key))) for key in ("k", "given up"))
+    await comes_true(lambda: trouble.count("schedule") == 1)
+    serves = sender._sender
+    assert serves is not None
+    serves.cancel()
+    given_up.cancel()
+    answers = loop.create_future()
+    answers.set_result(None)
+    again = Silent(broker, answers)
+    trouble.broker = cast("Broker", again)
+    assert (await adding).placed is Placed.SCHEDULED
+    assert sizes(trouble) == [2, 1]
+    assert again.repeated == [True]
+    await sender.close()
+
+
+async def test_a_trip_has_the_time_of_those_who_are_on_it(trouble: Trouble) -> None:
+    """SEMANTICS, ``add_deadline``: the clock of a call that was placed before ends none that came after it."""
+    sender, answers = producer(trouble, 0.2), asyncio.get_running_loop().create_future()
+    await sender.add(*given("first"))
+    begun = sender._timer
+    trouble.broker = cast("Broker", Silent(trouble.broker, answers))
+    sender.deadline = 30.0
+    adding = asyncio.create_task(sender.add(*given("second")))
+    await comes_true(lambda: sender._timer is not begun)
+    assert not sender._late
+    answers.set_result(None)
+    assert (await adding).placed is Placed.SCHEDULED
+    await sender.close()
+
+
 async def test_no_trip_is_longer_than_it_may_be(trouble: Trouble, monkeypatch: pytest.MonkeyPatch) -> None:
     """INV 43: what does not fit waits for the next one; a chunk that is longer by itself goes alone."""
     monkeypatch.setattr(add, "TRIP", 4)
@@ -135,17 +205,36 @@ async def test_nobody_waits_for_a_silent_broker_beyond_the_deadline(
     assert await trouble.broker.read("first") is not None
 
 
+async def test_a_trip_that_fails_when_all_were_given_up_holds_up_nobody(
+    trouble: Trouble, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SEMANTICS, ``add_deadline``: who comes next has his own time."""
+    monkeypatch.setattr(add, "LAST", 0.05)
+    sender, broker, answers = producer(trouble, 0.05), trouble.broker, asyncio.get_running_loop().create_future()
+    trouble.broker = cast("Broker", Silent(broker, answers))
+    with pytest.raises(OutcomeUnknown):
+        await sender.add(*given("first"))
+    answers.set_exception(LOST)
+    trouble.broker = broker
+    sender.deadline = 30.0
+    assert (await sender.add(*given("next"))).placed is Placed.SCHEDULED
+    assert not sender._late
+    await sender.close()
+
+
 @attrs.frozen
 class Silent:
     """A broker that carries out what it is asked when it is let go."""
 
     broker: Broker
     go: asyncio.Future[None]
+    repeated: list[bool] = attrs.field(factory=list[bool])
 
-    async def schedule(self, entries: Sequence[Entry], **options: Any) -> list[Placement]:
+    async def schedule(self, entries: Sequence[Entry], *, repeated: bool, **options: Any) -> list[Placement]:
         """Place them, later."""
+        self.repeated.append(repeated)
         await self.go
-        return await self.broker.schedule(entries, **options)
+        return await self.broker.schedule(entries, repeated=repeated, **options)
 
     def __getattr__(self, verb: str) -> Any:
         return getattr(self.broker, verb)

@@ -7,7 +7,7 @@ from __future__ import annotations
 import asyncio
 from contextvars import Context
 from random import random
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
@@ -17,7 +17,7 @@ from shadows.ports.broker import Placed
 from shadows.ports.strike_log import StrikesMoved
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Coroutine, Mapping, Sequence
 
     from shadows.core.strikes import Strike
     from shadows.engine.strikes import Called, Strikes
@@ -69,13 +69,24 @@ class Producer:
     context: Callable[[], Context] = Context
     """makes the context in which trips are made"""
     _waiting: list[_Request] = attrs.field(factory=list[_Request], init=False)
+    """in the order in which they came"""
+    _under_way: list[_Request] = attrs.field(factory=list[_Request], init=False)
+    """who came before them, and are on a trip"""
     _sender: asyncio.Task[None] | None = attrs.field(default=None, init=False)
+    """kept over many trips, for to make one costs more than all that it does for a call that is added alone"""
+    _struck: Mapping[str, tuple[str, Strike]] = attrs.field(factory=dict[str, "tuple[str, Strike]"], init=False)
+    """of those under way, by key: the task, and the strike that forbids the call"""
+    _lull: asyncio.Future[bool] | None = attrs.field(default=None, init=False)
+    """what it waits for while nobody wants anything: whether it shall go on"""
     _timer: asyncio.TimerHandle | None = attrs.field(default=None, init=False)
-    """runs while a trip is under way, which may take longer than those have time who wait"""
+    """kept likewise; a trip may take longer than those have time who wait"""
+    _late: bool = attrs.field(default=False, init=False)
+    """somebody's time is up while the present trip is under way"""
+    _closing: bool = attrs.field(default=False, init=False)
 
     async def add(self, entry: Entry, call: Called) -> Placement:
         """Place one call, unless it is struck."""
-        (placement,) = await self._place([entry], [call])
+        (placement,) = await self._hand_in((entry,), (call,))
         return sound(entry.key, placement)
 
     async def add_many(self, entries: Sequence[Entry], calls: Sequence[Called], *, chunk_size: int) -> list[Placement]:
@@ -83,136 +94,191 @@ class Producer:
         placements: list[Placement] = []
         for start in range(0, len(entries), chunk_size):
             chunk = slice(start, start + chunk_size)
-            placements += await self._place(entries[chunk], calls[chunk])
+            placements += await self._hand_in(entries[chunk], calls[chunk])
         return placements
 
     async def close(self) -> None:
         """Wait until everything that was handed in is sent or has failed."""
-        if self._sender is not None:
-            await self._sender
+        self._closing = True
+        self._wake(go_on=False)
+        while self._sender is not None:
+            await asyncio.wait([self._sender])
 
-    async def _place(self, entries: Sequence[Entry], calls: Sequence[Called]) -> list[Placement]:
+    def _hand_in(self, entries: Sequence[Entry], calls: Sequence[Called]) -> asyncio.Future[list[Placement]]:
         loop = asyncio.get_running_loop()
-        request = _Request(entries, calls, loop.create_future(), loop.time() + self.deadline)
-        self._waiting.append(request)
-        if self._sender is None:
-            # It works for all who add, so it must not pass for a task that a body has left behind.
-            self._sender = loop.create_task(self._send(), name="shadows-producer", context=self.context())
-        return await request.answer
+        answer: asyncio.Future[list[Placement]] = loop.create_future()
+        self._waiting.append(_Request(entries, calls, answer, loop.time() + self.deadline))
+        if self._lull is not None:
+            self._wake(go_on=True)
+        elif self._sender is None:
+            self._begin()
+        return answer
+
+    # The sender
+
+    def _begin(self) -> None:
+        # It works for all who add, so it must not pass for a task that a body has left behind.
+        loop = asyncio.get_running_loop()
+        self._sender = loop.create_task(self._send(), name="shadows-producer", context=self.context())
+
+    def _wake(self, *, go_on: bool) -> None:
+        lull, self._lull = self._lull, None
+        if lull is not None and not lull.done():
+            lull.set_result(go_on)
 
     async def _send(self) -> None:
-        """Make trips until nobody waits.  While the broker is away, each request waits until its own deadline."""
+        """Make trips, until nobody has wanted any for a while.  While the broker is away, each request waits until
+        its own deadline.
+        """
         failures = 0
-        while batch := self._next():
-            try:
-                await self._timed(batch)
-            except StrikesMoved as moved:  # judge them once more, with what is new
-                self.strikes.hear(moved.news)
-                for request in batch:
-                    request.tried = request.tried or moved.partly
-                    request.sent = request.sent or moved.partly
-            except BrokerFull as full:
-                self._doubt(batch, full)
-                self._fail(batch, full)
-            except BrokenKey as broken:
-                self._fail(batch, broken)
-            except BrokerUnavailable as away:
-                failures += 1
-                await self._ride_out(batch, away, failures)
-            except Exception as broken:  # noqa: BLE001 - each caller hears of it, and the next add tries again
-                self._fail(batch, broken)
-            else:
-                failures = 0
-        self._sender = None
-
-    async def _timed(self, batch: Sequence[_Request]) -> None:
-        """Make a trip; nobody waits for a silent broker for longer than until his deadline and a last try."""
-        loop = asyncio.get_running_loop()
-
-        def time_is_up() -> None:  # from here on, for this process itself may have been what was silent
-            self._timer = loop.call_later(LAST, give_up)
-
-        def give_up() -> None:
-            over = loop.time() - LAST
-            for i, request in enumerate(self._waiting):
-                if request.deadline > over:
-                    self._timer = loop.call_at(request.deadline, time_is_up)
-                    return
-                request.sent = request.sent or i < len(batch)
-                msg = f"the broker has not answered within {self.deadline:g} s (add_deadline)"
-                request.fail(BrokerUnavailable(msg, sent=False))
-
-        self._timer = loop.call_at(batch[0].deadline, time_is_up)
         try:
-            await self._trip(batch)
+            while self._waiting or (not self._closing and await self._quiet()):
+                batch = self._next()
+                try:
+                    if batch:
+                        self._answered(batch, await self._asked(batch))
+                    failures = 0
+                except StrikesMoved as moved:  # judge them once more, with what is new
+                    self.strikes.hear(moved.news)
+                    self._take_back(tried=moved.partly, sent=moved.partly)
+                except BrokerFull as full:
+                    self._fail(self._take_back(sent=full.sent), full)
+                except BrokenKey as broken:
+                    self._fail(self._take_back(sent=False), broken)
+                except BrokerUnavailable as away:
+                    failures += 1
+                    await self._ride_out(away, failures)
+                except Exception as broken:  # noqa: BLE001 - each caller hears of it, and the next add tries again
+                    self._fail(self._take_back(sent=False), broken)
         finally:
-            self._timer.cancel()
+            self._end()
 
-    async def _trip(self, batch: Sequence[_Request]) -> None:
-        entries, struck = self._judged(batch)
-        # After a failure we say so, and the broker tells what became of the first request.
-        repeated = any(each.tried for each in batch)
-        answers = await self.broker.schedule(entries, repeated=repeated, strikes=self.strikes.position)
-        del self._waiting[: len(batch)]
-        self._report(entries, answers, struck)
-        placements = iter(answers)
-        for request in batch:
-            found = [next(placements) for _ in request.entries]
-            if not request.answer.done():
-                request.answer.set_result(found)
+    def _quiet(self) -> asyncio.Future[bool]:
+        self._lull = asyncio.get_running_loop().create_future()
+        return self._lull
 
-    async def _ride_out(self, batch: Sequence[_Request], away: BrokerUnavailable, failures: int) -> None:
-        wait = pause(failures, longest=_LONGEST_PAUSE, random=random())  # noqa: S311 - jitter, no secret
-        self._doubt(batch, away)
-        now = asyncio.get_running_loop().time()
-        self._fail([request for request in batch if request.deadline <= now], away)
-        if self._waiting:  # the first of them shall have a last try when its time is up
-            await asyncio.sleep(min(wait, max(FIRST, self._waiting[0].deadline - now)))
-
-    def _doubt(self, batch: Sequence[_Request], away: BrokerUnavailable) -> None:
-        for request in batch:
-            request.tried = True
-            request.sent = request.sent or away.sent
+    def _end(self) -> None:
+        """Leave nobody waiting, also if somebody has cancelled all tasks that there were."""
+        self._sender = self._lull = None
+        self._take_back(sent=True)
+        self._rest()
+        self._waiting = [request for request in self._waiting if not request.answer.done()]
+        if self._waiting:
+            self._begin()
 
     def _next(self) -> list[_Request]:
         """Return what goes out in the next trip; forget those that nobody waits for any more."""
-        self._waiting = [request for request in self._waiting if not request.answer.done()]
-        batch: list[_Request] = []
+        waiting = [request for request in self._waiting if not request.answer.done()]
+        batch, self._waiting = waiting, []
         size = 0
-        for request in self._waiting:
+        for i, request in enumerate(waiting):
             size += len(request.entries)
-            if batch and size > TRIP:
+            if i and size > TRIP:
+                batch, self._waiting = waiting[:i], waiting[i:]
                 break
-            batch.append(request)
+        self._under_way = batch
         return batch
 
-    def _judged(self, batch: Sequence[_Request]) -> tuple[list[Entry], Mapping[str, tuple[str, Strike]]]:
-        """Return all entries, marked where a strike forbids them, and by key the task and the strike."""
-        entries = [entry for request in batch for entry in request.entries]
-        if not self.strikes.book.strikes:
-            return entries, {}
+    def _asked(self, batch: Sequence[_Request]) -> Coroutine[Any, Any, list[Placement]]:
+        """Make a trip; nobody waits for a silent broker for longer than until his deadline and a last try."""
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_at(batch[0].deadline, self._look)
+        entries = batch[0].entries if len(batch) == 1 else [entry for request in batch for entry in request.entries]
+        book = self.strikes.book
+        if book.strikes:
+            entries = self._judged(batch, entries)
+        # After a failure we say so, and the broker tells what became of the first request.
+        repeated = any([each.tried for each in batch])  # noqa: C419 - which costs less than a generator
+        return self.broker.schedule(entries, repeated=repeated, strikes=book.position)
+
+    def _judged(self, batch: Sequence[_Request], entries: Sequence[Entry]) -> Sequence[Entry]:
+        """Return these entries, marked where a strike forbids them."""
+        judged = list(entries)
         struck: dict[str, tuple[str, Strike]] = {}
         calls = [call for request in batch for call in request.calls]
         for i, call in enumerate(calls):
             found = self.strikes.judge(call.function_name, call.args, call.kwargs)
             if found is not None:
-                entries[i] = attrs.evolve(entries[i], payload=b"", struck=True)
+                judged[i] = attrs.evolve(judged[i], payload=b"", struck=True)
                 struck[call.key] = (call.function_name, found)
-        return entries, struck
+        self._struck = struck
+        return judged
 
-    def _report(
-        self, entries: Sequence[Entry], answers: Sequence[Placement], struck: Mapping[str, tuple[str, Strike]]
-    ) -> None:
-        if struck:
-            for entry, answer in zip(entries, answers, strict=True):
-                if answer.placed is Placed.STRUCK:
-                    task, strike = struck[entry.key]
-                    self.strikes.observer.stricken(task, entry.key, strike)
+    def _answered(self, batch: Sequence[_Request], placements: list[Placement]) -> None:
+        self._under_way = []
+        if self._late:
+            self._rest()
+        if self._struck:
+            self._report(batch, placements)
+        start = 0
+        for request in batch:
+            end = start + len(request.entries)
+            if not request.answer.done():
+                request.answer.set_result(placements[start:end])
+            start = end
+
+    def _report(self, batch: Sequence[_Request], placements: Sequence[Placement]) -> None:
+        entries = [entry for request in batch for entry in request.entries]
+        struck, self._struck = self._struck, {}
+        for entry, placement in zip(entries, placements, strict=True):
+            if placement.placed is Placed.STRUCK:
+                task, strike = struck[entry.key]
+                self.strikes.observer.stricken(task, entry.key, strike)
+
+    async def _ride_out(self, away: BrokerUnavailable, failures: int) -> None:
+        wait = pause(failures, longest=_LONGEST_PAUSE, random=random())  # noqa: S311 - jitter, no secret
+        batch, now = self._take_back(sent=away.sent), asyncio.get_running_loop().time()
+        self._fail([request for request in batch if request.deadline <= now], away)
+        waiting = [request for request in self._waiting if not request.answer.done()]
+        if waiting:  # the first of them shall have a last try when its time is up
+            await asyncio.sleep(min(wait, max(FIRST, waiting[0].deadline - now)))
+
+    def _take_back(self, *, sent: bool, tried: bool = True) -> list[_Request]:
+        """Return whose trip has failed; they are the first to wait again, unless they are told that."""
+        batch, self._under_way, self._struck = self._under_way, [], {}
+        if self._late:
+            self._rest()
+        for request in batch:
+            request.tried = request.tried or tried
+            request.sent = request.sent or sent
+        self._waiting = batch + self._waiting
+        return batch
 
     def _fail(self, batch: Sequence[_Request], error: Exception) -> None:
         for request in batch:
             request.fail(error)
-            self._waiting.remove(request)
+
+    # The time
+
+    def _look(self) -> None:
+        """Give those who are under way a last try from when their time is up; where nobody is, let the sender go."""
+        self._timer = None
+        if not self._under_way:
+            self._wake(go_on=False)
+            return
+        loop, deadline = asyncio.get_running_loop(), self._under_way[0].deadline
+        if loop.time() < deadline:
+            self._timer = loop.call_at(deadline, self._look)
+        else:  # from here on, for this process itself may have been what was silent
+            self._late = True
+            self._timer = loop.call_later(LAST, self._give_up)
+
+    def _give_up(self) -> None:
+        loop = asyncio.get_running_loop()
+        over = loop.time() - LAST
+        for request in (*self._under_way, *self._waiting):
+            if request.deadline > over:
+                self._timer = loop.call_at(request.deadline, self._look)
+                return
+            request.sent = request.sent or request in self._under_way
+            msg = f"the broker has not answered within {self.deadline:g} s (add_deadline)"
+            request.fail(BrokerUnavailable(msg, sent=False))
+
+    def _rest(self) -> None:
+        self._late = False
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
 
 def _named(entries: Sequence[Entry]) -> str:

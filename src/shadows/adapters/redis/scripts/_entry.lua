@@ -1,5 +1,4 @@
--- Place one call, which is new, or is replayed.  Returns a word (scheduled, already, struck, broken) and the run that has the key; or nothing
--- and the key of ours that holds something else: then nothing was written.
+-- Place one call, which is new, or is replayed.  Returns a word (scheduled, already, struck, broken) and the run that has the key.
 local function schedule_one(repeated, key, on_live, due, run, payload)
   local record = runs .. key
   local found = try('HMGET', record, 'state', 'run', 'cancel', 'watched', 'successor', 'id')
@@ -13,8 +12,6 @@ local function schedule_one(repeated, key, on_live, due, run, payload)
     if known or just_remembered[name] or (score and not failed(score) and now() - score < REMEMBER) then return 'scheduled', run end
   end
   if on_live == 'struck' then return 'struck', '' end
-  local wrong = state and overwritten()
-  if wrong then return nil, wrong end
   local stranded = is_stranded(state, id)
   if state == 'running' and not stranded then
     if on_live == 'keep' and (not cancel or successor) then return 'already', cancel and successor or owner or '' end
@@ -38,9 +35,9 @@ local function schedule_one(repeated, key, on_live, due, run, payload)
     wipe(key, record)
   end
   if run == '' then
-    wrong = place(key, record, resolve(due), '1', payload)
+    place(key, record, resolve(due), '1', payload)
   else
-    wrong = place(key, record, resolve(due), '1', payload, 'run', run)
+    place(key, record, resolve(due), '1', payload, 'run', run)
   end
-  return not wrong and 'scheduled', wrong or run
+  return 'scheduled', run
 end
