@@ -230,7 +230,7 @@ async def test_a_verb_that_cannot_do_without_a_key_names_it(real: ServerHarness,
     presence, log = real.backend.presence, real.backend.strike_log
     lease = scene.leases["running"]
     asks: dict[str, Callable[[], Awaitable[Any]]] = {
-        "schedule": lambda: scene.place(call("new")),
+        "schedule": lambda: scene.place(call("new", after=1), call("newer")),
         "seed": lambda: scene.broker.seed([Seed("new", BIG, AT_ONCE, "d1")], restart=False),
         "claim": lambda: claim(scene.broker, scene.who),
         "settle": lambda: settle(scene.broker, scene.who, lease, done()),
@@ -257,6 +257,43 @@ async def test_a_verb_that_cannot_do_without_a_key_names_it(real: ServerHarness,
     real.ask("DEL", real.key(suffix))
     await asks[verb]()
     real.sweep_up()
+
+
+@pytest.mark.parametrize(
+    ("suffix", "entry"),
+    [
+        ("stream", call("new", run="r")),
+        ("queue", call("new", BIG, after=1)),
+        *(
+            (suffix, instead(key, after=1))
+            for suffix in ("stream", "queue")
+            for key in ("scheduled", "queued", "ended")
+        ),
+    ],
+)
+async def test_a_call_that_comes_alone_names_the_key_that_it_needs(
+    real: ServerHarness, suffix: str, entry: Entry
+) -> None:
+    """FAULT 51: nobody has looked before, and nothing is written."""
+    scene = Scene(real)
+    await scene.set()
+    await scene.place()
+    overwrite(real, suffix)
+    before = real.dump()
+    with pytest.raises(BrokenKey, match=suffix):
+        await scene.place(entry)
+    assert changed(before, real.dump()) == set()
+    real.ask("DEL", real.key(suffix))
+    assert await scene.place(entry) == ["scheduled"]
+    real.sweep_up()
+
+
+async def test_a_call_that_comes_alone_does_not_look_at_what_it_does_not_need(real: ServerHarness) -> None:
+    """It costs no command, and the broken key stops only those that need it."""
+    overwrite(real, "queue")
+    assert await place(real.broker, call("new")) == ["scheduled"]
+    real.ask("DEL", real.key("queue"))
+    assert keys(await take(real.broker, worker())) == ["new"]
 
 
 @pytest.mark.parametrize("later", [None, 1.0])

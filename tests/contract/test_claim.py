@@ -157,6 +157,15 @@ async def test_a_claim_says_how_many_live_calls_are_left(harness: Harness) -> No
     assert (await claim(broker, who, 0)).left == 0
 
 
+async def test_a_claim_counts_only_when_it_is_asked_to(harness: Harness) -> None:
+    """Nearly nobody needs to know, and it takes four commands."""
+    broker, who = harness.broker, worker()
+    await place(broker, call("a"))
+    assert (await broker.claim(Order(who, 0, count=False))).left is None
+    (lease,) = await take(broker, who)
+    assert (await broker.turn([(lease, done())], Order(who, 1, count=False)))[1].left is None
+
+
 async def test_a_lease_is_redelivered_when_its_holder_stopped_renewing(harness: Harness) -> None:
     """INV 12: same attempt and message, a delivery more, and a new fence; the old lease is worth nothing."""
     broker, old, new = harness.broker, worker("old"), worker("new")

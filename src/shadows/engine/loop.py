@@ -86,6 +86,8 @@ class Loop:
     """by token, of what runs: a server that forgot a lease of ours may give us the same message again"""
     _wake: asyncio.Event = attrs.field(factory=asyncio.Event, init=False)
     _look: bool = attrs.field(default=True, init=False)
+    _counts: bool = attrs.field(default=False, init=False)
+    """whether to ask what is left, and to stop when nothing is"""
     _left: int | None = attrs.field(default=None, init=False)
     _door: asyncio.Task[None] | None = attrs.field(default=None, init=False)
     _promised: int = attrs.field(default=0, init=False)
@@ -116,9 +118,10 @@ class Loop:
         Raises:
             BrokerError: other than BrokerUnavailable, which is ridden out.
         """
+        self._counts = until_finished
         try:
             await self._prepare()
-            await self._pump(until_finished=until_finished)
+            await self._pump()
         finally:
             self.admissions.close()
             if self._timer is not None:
@@ -137,13 +140,13 @@ class Loop:
             else:
                 return
 
-    async def _pump(self, *, until_finished: bool) -> None:
+    async def _pump(self) -> None:
         while self._bug is None and not (self._stopping and not (self.running or self._ended or self._door)):
             free = 0 if self._stopping else min(TRIP, self.options.concurrency - len(self.running) - self._promised)
             look = self._look or (self._recover and self._door is None)
             if self._ended or (look and free > 0):
                 await self._trip(free)
-            elif until_finished and self._left == 0 and not (self.running or self._stopping):
+            elif self._left == 0 and not (self.running or self._stopping):
                 self.stop()
             else:
                 self._stand_at_the_door(free)
@@ -177,8 +180,7 @@ class Loop:
 
     def held(self) -> list[str]:
         """Return the tokens of what this worker holds; called from the renewal thread too."""
-        attempts = [*self.running.values()]
-        return [attempt.lease.token for attempt in attempts if attempt.stop is not Stop.LOST]
+        return [each.lease.token for each in [*self.running.values()] if each.stop is not Stop.LOST]
 
     def lose(self, tokens: frozenset[str]) -> None:
         """Cancel the bodies whose leases are gone."""
@@ -234,12 +236,9 @@ class Loop:
     async def _rest(self, seconds: float) -> None:
         """Sleep; a stop in the middle wakes us, for there may be nothing left to wait for."""
         self.signs.rest(self._aio.time(), seconds)
-        if self._stopping:
-            await asyncio.sleep(seconds)
-        else:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(seconds):
-                    await self._stopped.wait()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await (asyncio.sleep(seconds) if self._stopping else self._stopped.wait())
 
     def _order(self, limit: int) -> Order:
         now, sweep, known = self._aio.time(), "", None
@@ -249,7 +248,7 @@ class Loop:
             known = (*self.held(), *(lease.token for lease, _ in (*self._ended, *self._in_flight)))
         deliveries, strikes = self.options.max_deliveries, self.runner.strikes.position
         recovery, hear = round(now * 1000), not self._listening
-        return Order(self.holder, limit, deliveries, sweep, self.horizon, known, recovery, hear, strikes)
+        return Order(self.holder, limit, deliveries, sweep, self.horizon, known, recovery, hear, strikes, self._counts)
 
     def _take(self, claim: Claim, order: Order, began: float, patience: float = 0) -> None:
         """Start what was claimed and remember what else the answer tells."""

@@ -133,6 +133,8 @@ class Order:
     """take the messages out of the holder's inbox; false while another claim of this holder waits for them"""
     strikes: str = ""
     """the holder's position in the strike log"""
+    count: bool = True
+    """tell how many calls are left"""
 
 
 @attrs.frozen
@@ -146,8 +148,8 @@ class Claim:
     """where the next sweep goes on; "-" when this one saw everything"""
     more: bool
     """more calls may be ready: look again at once"""
-    left: int
-    """live calls of the shadow, the running ones included, calls of unknown tasks excluded"""
+    left: int | None
+    """live calls of the shadow, the running ones included, calls of unknown tasks excluded; None if not asked for"""
     cancels: tuple[tuple[str, int], ...]
     """key and fence of running calls of this holder whose cancellation somebody asked for"""
     enrolled: bool

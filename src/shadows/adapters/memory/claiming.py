@@ -105,8 +105,10 @@ def next_look(store: Store, order: Order) -> float | None:
     return max(0, min(moments) * 1000 - store.now_us) / 1_000_000 if moments else None
 
 
-def _left(store: Store, order: Order) -> int:
+def _left(store: Store, order: Order) -> int | None:
     """Tell what is left to do, and remember whether this holder knows that it is nothing."""
+    if not order.count:
+        return None
     if store.left:
         store.hopeful.add(order.holder.id)
     else:

@@ -179,8 +179,8 @@ class Store:
         return waiting + len(self.held) - len(self.unknown)
 
     def next_fence(self) -> int:
-        """Return a fence that was never given before; on servers too they go up with the clock, in tenths of a ms."""
-        self._last_fence = max(self._last_fence, int(self.now * 10)) + 1
+        """Return a fence that was never given before; on servers too they go up with the clock, in microseconds."""
+        self._last_fence = max(self._last_fence, self.now_us) + 1
         return self._last_fence
 
     def next_id(self) -> str:

@@ -32,7 +32,7 @@ def claim(answer: list[Any], heard: bytes | None = None, *, strikes: str = "") -
         Lease(
             decode(key.decode()),
             token.decode(),
-            fence,
+            int(fence),
             int(attempt),
             payload,
             deliveries,
@@ -48,7 +48,7 @@ def claim(answer: list[Any], heard: bytes | None = None, *, strikes: str = "") -
         None if due_in < 0 else due_in / 1_000_000,
         cursor.decode(),
         bool(more),
-        left,
+        None if left < 0 else left,
         tuple(_cancel(message) for message in messages if message),
         bool(enrolled),
         news(moved_to, since=strikes),

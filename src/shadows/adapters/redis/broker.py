@@ -391,5 +391,6 @@ def _order(order: Order) -> tuple[Value, ...]:
         order.horizon,
         int(order.hear),
         order.strikes,
+        int(order.count),
         *known,
     )

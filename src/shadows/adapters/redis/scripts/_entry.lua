@@ -1,4 +1,5 @@
--- Place one call, which is new, or is replayed.  Returns a word (scheduled, already, struck, broken) and the run that has the key.
+-- Place one call, which is new, or is replayed.  Returns a word (scheduled, already, struck, broken) and the run that has the key; or nothing
+-- and the key of ours that holds something else: then nothing was written.
 local function schedule_one(repeated, key, on_live, due, run, payload)
   local record = runs .. key
   local found = try('HMGET', record, 'state', 'run', 'cancel', 'watched', 'successor', 'id')
@@ -12,6 +13,8 @@ local function schedule_one(repeated, key, on_live, due, run, payload)
     if known or just_remembered[name] or (score and not failed(score) and now() - score < REMEMBER) then return 'scheduled', run end
   end
   if on_live == 'struck' then return 'struck', '' end
+  local wrong = state and overwritten()
+  if wrong then return nil, wrong end
   local stranded = is_stranded(state, id)
   if state == 'running' and not stranded then
     if on_live == 'keep' and (not cancel or successor) then return 'already', cancel and successor or owner or '' end
@@ -35,9 +38,9 @@ local function schedule_one(repeated, key, on_live, due, run, payload)
     wipe(key, record)
   end
   if run == '' then
-    place(key, record, resolve(due), '1', payload)
+    wrong = place(key, record, resolve(due), '1', payload)
   else
-    place(key, record, resolve(due), '1', payload, 'run', run)
+    wrong = place(key, record, resolve(due), '1', payload, 'run', run)
   end
-  return 'scheduled', run
+  return not wrong and 'scheduled', wrong or run
 end

@@ -51,7 +51,7 @@ local function make_look()
     local first = call('ZRANGE', gate.line, 0, 0)[1]
     local mark = first and tried('HGET', runs .. first, 'gate')
     if first and first ~= me.key and mark ~= 'reserved' then call('ZREM', gate.line, first) end
-    return call('ZCOUNT', gate.line, '-inf', '(' .. me.arrival)
+    return call('ZCOUNT', gate.line, '-inf', string.format('(%d', me.arrival))
   end
 
   -- Those who came before get the next openings: one for each token that leaves the window, again and again.

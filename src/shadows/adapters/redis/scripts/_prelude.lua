@@ -40,12 +40,18 @@ local function tried(...)
   return answer
 end
 
+-- When the first of the scheduled calls is due.
+local function first_due() return tonumber(call('ZRANGE', queue, 0, 0, 'WITHSCORES')[2]) end
+
 -- Say which of the keys that every verb needs holds something else, if one does.  In one script they are looked at once.
 local ours, counts = false, false
+local next_due  -- no scheduled call is due before
 local function overwritten()
   if ours then return end
   if failed(try('XLEN', stream)) then return stream end
-  if failed(try('ZCARD', queue)) then return queue end
+  local first = try('ZRANGE', queue, 0, 0, 'WITHSCORES')
+  if failed(first) then return queue end
+  next_due = tonumber(first[2])
   ours = true
 end
 
@@ -58,15 +64,19 @@ local function no_fences()
   counts = true
 end
 
--- Take so many new fences, and return the number before the first; no_fences has found that there are some.
+-- Return a new fence; no_fences has found that there are some, and keep_fences is to be called at the end.
 -- A server may lose what it did last: an older copy of its memory is loaded, or a replica takes over that had not heard of it.  Who holds a
 -- lease from then must find another fence on the call when he comes to settle it, so fences go up with the clock, as the ids of messages
--- do.  They count tenths of a ms: that is more than are ever needed, and has no more digits (14) than Lua writes down.
-local function new_fences(count)
-  local before = math.max(last_fence, math.floor(clock() * 10))
-  last_fence = before + count
-  call('SET', fences, last_fence)
-  return before
+-- do.  They count microseconds, of which there are more than leases can be given.
+local is_fence_new
+local function new_fence()
+  last_fence = (is_fence_new and last_fence or math.max(last_fence, math.floor(clock() * 1000))) + 1
+  is_fence_new = true
+  return string.format('%d', last_fence)  -- Lua itself writes down 14 digits, and they have 16
+end
+
+local function keep_fences()
+  if is_fence_new then call('SET', fences, last_fence) end
 end
 
 -- Tell those who asked to hear of this record.
@@ -112,19 +122,23 @@ end
 -- What was placed by this script, for the bell at its end.
 local placed, soonest = 0, nil
 
+-- Returns the key that holds something else, if one does; where overwritten() has looked, none does.
 local function enqueue(key, record, attempt, when, payload, ...)
-  local id = call('XADD', stream, '*', 'version', '1', 'key', key, 'attempt', attempt, 'when', when, 'payload', payload)
+  local id = try('XADD', stream, '*', 'version', '1', 'key', key, 'attempt', attempt, 'when', when, 'payload', payload)
+  if failed(id) then return stream end
   call('HSET', record, 'state', 'queued', 'id', id, ...)
   placed = placed + 1
 end
 
 -- Put a call where its time (nil or past: at once) says that it belongs; what follows `payload` are further fields of the record.
+-- Returns the key that holds something else, if one does: then nothing was written of a first attempt.
 local function place(key, record, due, attempt, payload, ...)
   if tonumber(attempt) > 1 then call('HSET', record, 'attempt', attempt) end
   if not due or due <= now() then return enqueue(key, record, attempt, due or '', payload, ...) end
-  call('ZADD', queue, due, key)
+  if failed(try('ZADD', queue, due, key)) then return queue end
   stash(key, record, payload, 'state', 'scheduled', ...)
   if not soonest or due < soonest then soonest = due end
+  if not next_due or due < next_due then next_due = due end
 end
 
 -- '' is at once, '+n' is n ms from now, 'n' an instant.
@@ -137,8 +151,8 @@ end
 -- Ring for what was placed: once for each call that can start now, once for a new earliest time.
 local function ring_for_placed()
   if soonest and placed == 0 then
-    local first = call('ZRANGE', queue, 0, 0, 'WITHSCORES')[2]
-    if first and tonumber(first) >= soonest then placed = 1 end
+    local first = first_due()
+    if first and first >= soonest then placed = 1 end
   end
   ring(placed)
   placed, soonest = 0, nil

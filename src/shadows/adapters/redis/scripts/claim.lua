@@ -1,19 +1,20 @@
 -- claim: holder, limit, most deliveries, sweep cursor ('' none, '-' from the start), presence horizon ms, '1' to empty the inbox,
---   position in the strike log, '' or the number of this order to recover what is pending for this holder and not among the ids that follow.
--- Returns {µs until the next call is due or -1, cursor, 1 if more may be ready, calls left, 1 if presence knows the holder,
+--   position in the strike log, '1' to count what is left, '' or the number of this order to recover what is pending for this holder and
+--   not among the ids that follow.
+-- Returns {µs until the next call is due or -1, cursor, 1 if more may be ready, calls left or -1, 1 if presence knows the holder,
 --   ms of the server's clock, messages from the inbox, news of the strike log or {}, then key, id, fence, attempt, due, deliveries,
 --   mark of its gates, payload for each lease}.
 -- Guarantee: every lease returned is marked running under its own new fence in this step; nothing else was consumed.
 local PROMOTE, SWEEP, PAGE, NEWER = 100, 100, 200, '!newer:60000'
 local SILENCE, GRACE, DAY = 1500, 10000, 86400000
-local HEADER = 8
+local HEADER, LEASE = 8, 8
 
-local function earliest() return tonumber(call('ZRANGE', queue, 0, 0, 'WITHSCORES')[2]) end
+-- The leases of this claim are written behind the header of its answer.
+local claimed, given = { 0, 0, 0, 0, 0, 0, 0, 0 }, 0
 
--- Move what is due to the stream, a bounded step at a time.  Returns when the next call is due.
+-- Move what is due to the stream, a bounded step at a time.
 local function promote()
-  local next_due = earliest()
-  if not next_due or next_due > now() then return next_due end
+  if not next_due or next_due > now() then return end
   local due = call('ZRANGEBYSCORE', queue, '-inf', now(), 'WITHSCORES', 'LIMIT', 0, PROMOTE)
   local gone = {}
   for i = 1, #due, 2 do
@@ -35,7 +36,7 @@ local function promote()
     end
   end
   if #gone > 0 then call('ZREM', queue, unpack(gone)) end
-  return earliest()
+  next_due = first_due()
 end
 
 local function lease_of(consumer) return tonumber(string.match(consumer, ':(%d+)$')) or 0 end
@@ -51,7 +52,7 @@ local function refuse(key, record, seen, id, attempt, deliveries, payload)
 end
 
 -- Judge one message that this holder has: lease it, or clean it up.
-local function take(leases, most, id, fields, count)
+local function take(holder, most, id, fields, count)
   local key, attempt, when, payload = read_entry(id, fields)
   if not key then
     if attempt then
@@ -84,8 +85,12 @@ local function take(leases, most, id, fields, count)
     gate = ask_again(key, seen, gate, id, attempt, when, deliveries - 1, payload)
     if not gate then return end
   end
-  leases[#leases + 1] = { key = key, id = id, attempt = attempt, due = when, deliveries = deliveries, payload = payload,
-    watched = watched, gate = gate or '' }
+  local new, n = new_fence(), HEADER + LEASE * given
+  call('HSET', record, 'state', 'running', 'fence', new, 'worker', holder, 'started', stamp(), 'id', id)
+  announce(key, 'running', watched, new)
+  claimed[n + 1], claimed[n + 2], claimed[n + 3], claimed[n + 4] = key, id, new, attempt
+  claimed[n + 5], claimed[n + 6], claimed[n + 7], claimed[n + 8] = when, deliveries, gate or '', payload
+  given = given + 1
 end
 
 -- A message to the holder may have been lost with the same answer: is the cancel of this running call asked for?
@@ -104,7 +109,7 @@ end
 
 -- After a broken trip: what is pending for this holder although it knows nothing of it.  No delivery is counted.
 -- It looks at no more than the holder's own leases, a page at a time.  Returns whether some had to be left.
-local function recover(leases, limit, most, holder, known, messages)
+local function recover(limit, most, holder, known, messages)
   local from, left = '-', false
   local rows
   repeat
@@ -116,11 +121,11 @@ local function recover(leases, limit, most, holder, known, messages)
         messages[#messages + 1] = entry and cancel_of(entry[2]) or nil
       elseif not entry then
         forget(id)
-      elseif #leases >= limit then
+      elseif given >= limit then
         left = limit > 0
       else
         call('XCLAIM', stream, GROUP, holder, 0, id, 'IDLE', 0, 'JUSTID')
-        take(leases, most, id, entry[2], row[4])
+        take(holder, most, id, entry[2], row[4])
       end
       from = '(' .. id
     end
@@ -148,7 +153,7 @@ local function is_spared(lease, idle, since, back)
 end
 
 -- Redeliver what has been idle for longer than its own holder's lease, a bounded step from `cursor` on.
-local function sweep(leases, limit, most, holder, cursor)
+local function sweep(limit, most, holder, cursor)
   local since, back = hear_silence()
   local pending = call('XPENDING', stream, GROUP, cursor, '+', SWEEP)
   local last = cursor
@@ -156,11 +161,11 @@ local function sweep(leases, limit, most, holder, cursor)
     local id, consumer, idle, count = unpack(row, 1, 4)
     local lease = lease_of(consumer)
     if consumer ~= holder and idle > lease and not is_spared(lease, idle, since, back) then
-      if #leases >= limit then return last, limit > 0 end
+      if given >= limit then return last, limit > 0 end
       local entry = call('XCLAIM', stream, GROUP, holder, 0, id)[1]
       if consumer == NEWER then try('SREM', strangers, '!' .. id) end
       if entry and entry[2] then
-        take(leases, most, id, entry[2], count + 1)
+        take(holder, most, id, entry[2], count + 1)
       else
         forget(id)
       end
@@ -207,58 +212,52 @@ local function read_inbox(holder)
   return failed(messages) and {} or messages
 end
 
+-- How many calls are live, but for those of unknown tasks.
+local function count_left()
+  local unknown = try('SCARD', strangers)
+  return math.max(0, call('XLEN', stream) + call('ZCARD', queue) + (tried('ZCARD', parked) or 0) - (failed(unknown) and 0 or unknown))
+end
+
 local function claim(first)
   local holder, limit, most, cursor, horizon = ARGV[first], tonumber(ARGV[first + 1]), tonumber(ARGV[first + 2]), ARGV[first + 3], ARGV[first + 4]
   local wrong = overwritten() or no_fences() or no_strikes()
   if wrong then return wrong end
-  local hear, news, broken = ARGV[first + 5] == '1', strike_news(ARGV[first + 6]), tonumber(ARGV[first + 7])
+  local hear, news, broken = ARGV[first + 5] == '1', strike_news(ARGV[first + 6]), tonumber(ARGV[first + 8])
   if broken and is_late(holder, broken) then broken, hear, limit = nil, false, 0 end  -- nobody hears the answer
   if cursor ~= '' or broken then ensure_group() end
 
-  local leases, enrolled, more, messages = {}, 1, false, hear and read_inbox(holder) or {}
-  local next_due = promote()
+  local enrolled, more, messages = 1, false, hear and read_inbox(holder) or {}
+  promote()
   local undone = do_chores()
   if broken then
     local known = {}
-    for i = first + 8, #ARGV do known[ARGV[i]] = true end
-    more = recover(leases, limit, most, holder, known, messages)
+    for i = first + 9, #ARGV do known[ARGV[i]] = true end
+    more = recover(limit, most, holder, known, messages)
   end
   if cursor ~= '' then
     enrolled = heartbeat(holder, horizon)
     local stopped
-    cursor, stopped = sweep(leases, limit, most, holder, cursor)
+    cursor, stopped = sweep(limit, most, holder, cursor)
     more = more or stopped
   end
-  local wanted, got = limit - #leases, 0
+  local wanted, got = limit - given, 0
   if wanted > 0 then
     local entries = read_new(holder, wanted)
     got = #entries
     if got < wanted then placed = 0 end  -- whatever this script had placed has been read
-    for _, entry in ipairs(entries) do take(leases, most, entry[1], entry[2], 1) end
+    for _, entry in ipairs(entries) do take(holder, most, entry[1], entry[2], 1) end
     more = more or got == wanted
   end
 
-  local fence = #leases > 0 and new_fences(#leases) or 0
-  local out, n = {}, HEADER
-  for _, lease in ipairs(leases) do
-    fence = fence + 1
-    local written = string.format('%d', fence)
-    call('HSET', runs .. lease.key, 'state', 'running', 'fence', written, 'worker', holder, 'started', stamp(), 'id', lease.id)
-    announce(lease.key, 'running', lease.watched, fence)
-    out[n + 1], out[n + 2], out[n + 3], out[n + 4] = lease.key, lease.id, fence, lease.attempt
-    out[n + 5], out[n + 6], out[n + 7], out[n + 8] = lease.due, lease.deliveries, lease.gate, lease.payload
-    n = n + 8
-  end
+  keep_fences()
   forget_all()
   remember_all()
   if got < wanted and placed == 0 then call('DEL', bell) end  -- nothing is ready: rings that still lie there would lie
-  if soonest then next_due = earliest() end
+  if soonest then next_due = first_due() end
   ring_for_placed()
 
-  out[1] = next_due and math.ceil(math.max(0, next_due - clock()) * 1000) or -1
-  out[2], out[3], out[5], out[6], out[7] = cursor, (more or undone) and limit > 0 and 1 or 0, enrolled, now(), messages
-  out[8] = news or {}
-  local unknown = try('SCARD', strangers)
-  out[4] = math.max(0, call('XLEN', stream) + call('ZCARD', queue) + (tried('ZCARD', parked) or 0) - (failed(unknown) and 0 or unknown))
-  return out
+  claimed[1] = next_due and math.ceil(math.max(0, next_due - clock()) * 1000) or -1
+  claimed[2], claimed[3], claimed[4] = cursor, (more or undone) and limit > 0 and 1 or 0, ARGV[first + 7] == '1' and count_left() or -1
+  claimed[5], claimed[6], claimed[7], claimed[8] = enrolled, now(), messages, news or {}
+  return claimed
 end

@@ -56,7 +56,7 @@ local function seed_one(restart, key, due, definition, payload)
   if state then remember(owner, key) end
   if state and not LIVE[state] then retire(key, record, owner) end
   wipe(key, record)
-  place(key, record, resolve(due), '1', payload, 'run', '#' .. new_fences(1) + 1, 'definition', definition)
+  place(key, record, resolve(due), '1', payload, 'run', '#' .. new_fence(), 'definition', definition)
   return 'seeded'
 end
 
@@ -66,6 +66,7 @@ local function seed(first)
   local words = {}
   for i = first + 1, #ARGV, 4 do words[#words + 1] = seed_one(ARGV[first] == '1', unpack(ARGV, i, i + 3)) end
   call('PEXPIRE', schedules, SCHEDULES_TTL)
+  keep_fences()
   finish()
   return words
 end
