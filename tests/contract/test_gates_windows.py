@@ -109,13 +109,17 @@ async def test_no_window_holds_more_than_allowed_when_workers_come_late(harness:
 
 
 async def test_a_backlog_that_comes_due_at_once_gets_a_moment_each(harness: Harness) -> None:
-    """After an hour without workers: one runs, the others get different moments, in their order."""
+    """After an hour without workers: one runs, the others get different moments, in their order, and who has asked for
+    them hears of the first.
+    """
     broker, who = harness.broker, worker()
     await held(broker, "first", RATE)
     for number in range(6):
         await moment(broker, f"k{number}", RATE)
     await harness.pass_time(3600)
-    assert keys(await take(broker, who)) == ["k0"]
+    assert (await claim(broker, who, 0)).due_in is None  # they are all ready to ask
+    answer = await claim(broker, who)
+    assert (keys(answer.leases), answer.due_in) == (["k0"], 20)
     due = [(await look(broker, f"k{number}")).due for number in range(1, 6)]
     assert due == [harness.now + wait * 20 * SECOND for wait in range(1, 6)]
 

@@ -32,7 +32,7 @@ def claim(answer: list[Any], heard: bytes | None = None, *, strikes: str = "") -
         Lease(
             decode(key.decode()),
             token.decode(),
-            int(fence),
+            fence,
             int(attempt),
             payload,
             deliveries,

@@ -61,7 +61,7 @@ local function make_doors()
     call('HSET', runs .. key, 'gate', 'debounced')
     local due = found[3] == 'scheduled' and call('ZSCORE', queue, key)
     if due then
-      call('ZREM', queue, key)
+      leave_queue(key)
       make_ready(key, found[4], due, found[5], found[6])
     end
   end
@@ -149,7 +149,7 @@ local function make_doors()
       tried('ZADD', parked, me.arrival, me.key)
       wait(me, word, word, gate)
     else
-      call('ZADD', queue, detail, me.key)
+      enter_queue(detail, me.key)
       if not soonest or detail < soonest then soonest = detail end
       wait(me, 'scheduled', gate and 'reserved' or 'settling', gate)
     end

@@ -40,19 +40,33 @@ local function tried(...)
   return answer
 end
 
--- When the first of the scheduled calls is due.
-local function first_due() return tonumber(call('ZRANGE', queue, 0, 0, 'WITHSCORES')[2]) end
+-- When the first of the scheduled calls is due; looked for again only when one has come or gone.  Nobody else writes to the queue.
+local earliest, is_earliest_known
+local function first_due()
+  if not is_earliest_known then earliest = tonumber(call('ZRANGE', queue, 0, 0, 'WITHSCORES')[2]) end
+  is_earliest_known = true
+  return earliest
+end
+
+-- Returns whether the queue is something else.
+local function enter_queue(due, key)
+  is_earliest_known = false
+  return failed(try('ZADD', queue, due, key))
+end
+
+local function leave_queue(...)
+  is_earliest_known = false
+  call('ZREM', queue, ...)
+end
 
 -- Say which of the keys that every verb needs holds something else, if one does.  In one script they are looked at once.
 local ours, counts = false, false
-local next_due  -- no scheduled call is due before
 local function overwritten()
   if ours then return end
   if failed(try('XLEN', stream)) then return stream end
   local first = try('ZRANGE', queue, 0, 0, 'WITHSCORES')
   if failed(first) then return queue end
-  next_due = tonumber(first[2])
-  ours = true
+  earliest, is_earliest_known, ours = tonumber(first[2]), true, true
 end
 
 local last_fence
@@ -135,10 +149,9 @@ end
 local function place(key, record, due, attempt, payload, ...)
   if tonumber(attempt) > 1 then call('HSET', record, 'attempt', attempt) end
   if not due or due <= now() then return enqueue(key, record, attempt, due or '', payload, ...) end
-  if failed(try('ZADD', queue, due, key)) then return queue end
+  if enter_queue(due, key) then return queue end
   stash(key, record, payload, 'state', 'scheduled', ...)
   if not soonest or due < soonest then soonest = due end
-  if not next_due or due < next_due then next_due = due end
 end
 
 -- '' is at once, '+n' is n ms from now, 'n' an instant.
@@ -302,7 +315,7 @@ local function displace(key, record, state)
   if state == 'queued' then
     call('XDEL', stream, id)
   else
-    call('ZREM', queue, key)
+    leave_queue(key)
     call('DEL', base .. key)
   end
   if stranger then try('SREM', strangers, key) end

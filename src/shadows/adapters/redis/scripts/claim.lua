@@ -14,7 +14,7 @@ local claimed, given = { 0, 0, 0, 0, 0, 0, 0, 0 }, 0
 
 -- Move what is due to the stream, a bounded step at a time.
 local function promote()
-  if not next_due or next_due > now() then return end
+  if (first_due() or math.huge) > now() then return end
   local due = call('ZRANGEBYSCORE', queue, '-inf', now(), 'WITHSCORES', 'LIMIT', 0, PROMOTE)
   local gone = {}
   for i = 1, #due, 2 do
@@ -35,8 +35,7 @@ local function promote()
       gone[#gone] = nil
     end
   end
-  if #gone > 0 then call('ZREM', queue, unpack(gone)) end
-  next_due = first_due()
+  if #gone > 0 then leave_queue(unpack(gone)) end
 end
 
 local function lease_of(consumer) return tonumber(string.match(consumer, ':(%d+)$')) or 0 end
@@ -88,7 +87,7 @@ local function take(holder, most, id, fields, count)
   local new, n = new_fence(), HEADER + LEASE * given
   call('HSET', record, 'state', 'running', 'fence', new, 'worker', holder, 'started', stamp(), 'id', id)
   announce(key, 'running', watched, new)
-  claimed[n + 1], claimed[n + 2], claimed[n + 3], claimed[n + 4] = key, id, new, attempt
+  claimed[n + 1], claimed[n + 2], claimed[n + 3], claimed[n + 4] = key, id, last_fence, attempt
   claimed[n + 5], claimed[n + 6], claimed[n + 7], claimed[n + 8] = when, deliveries, gate or '', payload
   given = given + 1
 end
@@ -253,10 +252,9 @@ local function claim(first)
   forget_all()
   remember_all()
   if got < wanted and placed == 0 then call('DEL', bell) end  -- nothing is ready: rings that still lie there would lie
-  if soonest then next_due = first_due() end
   ring_for_placed()
 
-  claimed[1] = next_due and math.ceil(math.max(0, next_due - clock()) * 1000) or -1
+  claimed[1] = first_due() and math.ceil(math.max(0, first_due() - clock()) * 1000) or -1
   claimed[2], claimed[3], claimed[4] = cursor, (more or undone) and limit > 0 and 1 or 0, ARGV[first + 7] == '1' and count_left() or -1
   claimed[5], claimed[6], claimed[7], claimed[8] = enrolled, now(), messages, news or {}
   return claimed
