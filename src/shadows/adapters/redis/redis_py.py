@@ -307,7 +307,6 @@ class _Lane:
                     self._elsewhere = ours
             elif isinstance(answer, RedisError):
                 self._lost(answer, patience, sent=sent)
-                raise answer
 
     def _leave(self) -> bool:
         """Take no more of a server that said that it is not the right one; return whether it did."""
