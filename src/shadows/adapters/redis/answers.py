@@ -36,7 +36,7 @@ def claim(answer: list[Any], heard: bytes | None = None, *, strikes: str = "") -
             int(attempt),
             payload,
             deliveries,
-            int(due),
+            int(due or token.partition(b"-")[0]),
             started,
             *_MARKS.get(mark, ()),
         )

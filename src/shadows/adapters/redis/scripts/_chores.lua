@@ -1,8 +1,9 @@
 -- What a claim does for calls with gates, beside leasing them.
 -- Ask again for a call that waited for its moment.  Returns its mark, or nothing when it is to wait once more.
-local function ask_again(key, seen, mark, id, attempt, when, lost, payload)
-  local me = { key = key, mark = mark, watched = seen.watched, id = id, attempt = attempt, when = when, lost = lost, payload = payload }
-  local word, reason = at_the_gates().ask(meet(me, seen.run))
+local function ask_again(key, watched, mark, id, attempt, when, lost, payload)
+  local due = due_of(id, when)
+  local me = { key = key, mark = mark, watched = watched, id = id, attempt = attempt, when = due, lost = lost, payload = payload }
+  local word, reason = at_the_gates().ask(meet(me, call('HGET', runs .. key, 'run')))
   if word == 'admitted' then return word end
   if word == 'dropped' then return reason end
   if word == 'broken' then return mark end

@@ -2,9 +2,10 @@
 -- and the key of ours that holds something else: then nothing was written.
 local function schedule_one(repeated, key, on_live, due, run, payload)
   local record = runs .. key
-  local found = try('HMGET', record, 'state', 'run', 'cancel', 'watched', 'successor', 'id')
-  if failed(found) then return 'broken', '' end
-  local state, owner, cancel, watched, successor, id = unpack(found, 1, 6)
+  local state = try('HGET', record, 'state')
+  if failed(state) then return 'broken', '' end
+  local owner, cancel, watched, successor, id
+  if state then owner, cancel, watched, successor, id = unpack(call('HMGET', record, 'run', 'cancel', 'watched', 'successor', 'id'), 1, 5) end
   if run ~= '' and (owner == run or successor == run) then return 'scheduled', run end
   if repeated then
     local known = run == '' and (state and not owner or successor == '')
@@ -15,7 +16,7 @@ local function schedule_one(repeated, key, on_live, due, run, payload)
   if on_live == 'struck' then return 'struck', '' end
   local wrong = state and overwritten()
   if wrong then return nil, wrong end
-  local stranded = is_stranded(state, id)
+  local stranded = state and is_stranded(state, id)
   if state == 'running' and not stranded then
     if on_live == 'keep' and (not cancel or successor) then return 'already', cancel and successor or owner or '' end
     if successor then remember(successor, key) end
@@ -37,10 +38,11 @@ local function schedule_one(repeated, key, on_live, due, run, payload)
     remember(owner, key)
     wipe(key, record)
   end
+  local moment = due ~= '' and resolve(due)
   if run == '' then
-    wrong = place(key, record, resolve(due), '1', payload)
+    wrong = place(key, record, moment, '1', payload)
   else
-    wrong = place(key, record, resolve(due), '1', payload, 'run', run)
+    wrong = place(key, record, moment, '1', payload, 'run', run)
   end
   return not wrong and 'scheduled', wrong or run
 end

@@ -147,7 +147,7 @@ end
 -- Put a call where its time (nil or past: at once) says that it belongs; what follows `payload` are further fields of the record.
 -- Returns the key that holds something else, if one does: then nothing was written of a first attempt.
 local function place(key, record, due, attempt, payload, ...)
-  if tonumber(attempt) > 1 then call('HSET', record, 'attempt', attempt) end
+  if attempt ~= '1' and tonumber(attempt) > 1 then call('HSET', record, 'attempt', attempt) end
   if not due or due <= now() then return enqueue(key, record, attempt, due or '', payload, ...) end
   if enter_queue(due, key) then return queue end
   stash(key, record, payload, 'state', 'scheduled', ...)
@@ -172,11 +172,8 @@ local function ring_for_placed()
 end
 
 -- Messages that are done with, acknowledged and deleted together at the script's end.
-local finished, is_finished = {}, {}
-local function forget(id)
-  finished[#finished + 1] = id
-  is_finished[id] = true
-end
+local finished = {}
+local function forget(id) finished[#finished + 1] = id end
 
 local function forget_all()
   if #finished == 0 then return end
@@ -196,7 +193,9 @@ end
 
 -- Whether the holder has this message, whatever its record says.
 local function holds(holder, id)
-  if is_finished[id] then return false end
+  for _, each in ipairs(finished) do
+    if each == id then return false end
+  end
   local row = try('XPENDING', stream, GROUP, id, id, 1, holder)
   return not failed(row) and #row == 1
 end
@@ -296,7 +295,7 @@ local function close(key, record, seen, state, ttl, result, marks)
     remember(seen.run, key)
     wipe(key, record)
   end
-  announce(key, state, seen.watched, seen.fence)
+  if seen.watched then announce(key, state, seen.watched, seen.fence) end
 end
 
 -- End a run that nothing can be done for, and keep its payload with the reason.  Returns false if it could not be kept.
@@ -348,16 +347,17 @@ local function is_key(name)
   return is_text(plain) and is_text(name)
 end
 
--- Returns key, attempt, due, payload; or nothing, and whether a newer version may be able to read it.
-local function read_entry(id, fields)
+-- Returns key, attempt, due ('': as its id says), payload; or nothing, and whether a newer version may be able to read it.
+local function read_entry(fields)
   if fields[1] ~= 'version' then return end
   if fields[2] ~= '1' then return nil, string.find(fields[2], '^[1-9]%d?%d?%d?$') end
   local key, attempt, when, payload = fields[4], fields[6], fields[8], fields[10]
   if fields[3] ~= 'key' or fields[5] ~= 'attempt' or fields[7] ~= 'when' or fields[9] ~= 'payload' or not payload then return end
   if not is_key(key) or not string.find(attempt, '^[1-9]%d*$') or #attempt > 9 then return end
-  if when == '' then return key, attempt, string.match(id, '^%d+'), payload end
-  if string.find(when, '^%d+$') and #when <= 15 then return key, attempt, when, payload end
+  if when == '' or (string.find(when, '^%d+$') and #when <= 15) then return key, attempt, when, payload end
 end
+
+local function due_of(id, when) return when ~= '' and when or string.match(id, '^%d+') end
 
 -- How many leases this attempt has had.
 local function deliveries_of(id, lost)

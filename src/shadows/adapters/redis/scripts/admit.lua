@@ -13,7 +13,7 @@ local function admit_one(holder, key, id, fence, deliveries, list)
     if owner ~= id then forget(id) end
     return 'superseded', ''
   end
-  local _, attempt, when, payload = read_entry(id, (call('XRANGE', stream, id, id)[1] or { '', {} })[2])
+  local _, attempt, when, payload = read_entry((call('XRANGE', stream, id, id)[1] or { '', {} })[2])
   if not payload or (not state and not holds(holder, id)) then return 'superseded', '' end
   if not state then  -- the record was evicted
     successor = recall(key)
@@ -27,8 +27,8 @@ local function admit_one(holder, key, id, fence, deliveries, list)
   end
   if mark == 'admitted' then return mark, '' end
   if REASONS[mark] then return 'dropped', mark end
-  local me = { key = key, mark = mark, watched = watched, fence = fence, id = id, attempt = attempt, when = when, payload = payload,
-    lost = deliveries - 1 }
+  local me = { key = key, mark = mark, watched = watched, fence = fence, id = id, attempt = attempt, when = when and due_of(id, when),
+    payload = payload, lost = deliveries - 1 }
   meet(me, run, list)
   me.arrival = me.arrival or tonumber(fence)
   return at_the_gates().ask(me)

@@ -2,8 +2,8 @@
 --   position in the strike log, '1' to count what is left, '' or the number of this order to recover what is pending for this holder and
 --   not among the ids that follow.
 -- Returns {µs until the next call is due or -1, cursor, 1 if more may be ready, calls left or -1, 1 if presence knows the holder,
---   ms of the server's clock, messages from the inbox, news of the strike log or {}, then key, id, fence, attempt, due, deliveries,
---   mark of its gates, payload for each lease}.
+--   ms of the server's clock, messages from the inbox, news of the strike log or {}, then key, id, fence, attempt, due ('': as its id
+--   says), deliveries, mark of its gates, payload for each lease}.
 -- Guarantee: every lease returned is marked running under its own new fence in this step; nothing else was consumed.
 local PROMOTE, SWEEP, PAGE, NEWER = 100, 100, 200, '!newer:60000'
 local SILENCE, GRACE, DAY = 1500, 10000, 86400000
@@ -41,8 +41,11 @@ end
 local function lease_of(consumer) return tonumber(string.match(consumer, ':(%d+)$')) or 0 end
 
 -- A call ended here wakes those who wait for it, and never reaches a body.
-local function refuse(key, record, seen, id, attempt, deliveries, payload)
-  if seen.cancel then
+local function refuse(key, record, id, attempt, deliveries, payload)
+  local fence, run, cancel, watched, successor, reported, gate =
+    unpack(call('HMGET', record, 'fence', 'run', 'cancel', 'watched', 'successor', 'reported', 'gate'), 1, 7)
+  local seen = { fence = fence, run = run, cancel = cancel, watched = watched, successor = successor, reported = reported, gate = gate }
+  if cancel then
     forget(id)
     close(key, record, seen, 'cancelled', TTL, '', { 'reason', 'cancelled' })
   elseif give_up(key, record, seen, 'worker-lost', attempt, deliveries, payload) then
@@ -52,7 +55,7 @@ end
 
 -- Judge one message that this holder has: lease it, or clean it up.
 local function take(holder, most, id, fields, count)
-  local key, attempt, when, payload = read_entry(id, fields)
+  local key, attempt, when, payload = read_entry(fields)
   if not key then
     if attempt then
       call('XCLAIM', stream, GROUP, NEWER, 0, id, 'IDLE', 0, 'RETRYCOUNT', 0, 'JUSTID')
@@ -63,30 +66,28 @@ local function take(holder, most, id, fields, count)
     return
   end
   local record = runs .. key
-  local found = try('HMGET', record, 'id', 'state', 'fence', 'run', 'cancel', 'watched', 'successor', 'reported', 'lost', 'unknown',
-    'gate')
+  local found = try('HMGET', record, 'id', 'state', 'cancel', 'watched', 'lost', 'unknown', 'gate')
   if failed(found) then
     if quarantine(id, fields) then forget(id) end
     let_go_if_gated(key)
     return
   end
-  local owner, state, fence, run, cancel, watched, successor, reported, lost, unknown, gate = unpack(found, 1, 11)
-  local seen = { fence = fence, run = run, cancel = cancel, watched = watched, successor = successor, reported = reported, gate = gate }
+  local owner, state, cancel, watched, lost, unknown, gate = unpack(found, 1, 7)
   local deliveries = count + (tonumber(lost) or 0)
   if state and (owner ~= id or not (state == 'queued' or state == 'running')) then return forget(id) end
   if not state then
-    seen.successor = recall(key)
-    if seen.successor then call('HSET', record, 'successor', seen.successor) end
+    local successor = recall(key)
+    if successor then call('HSET', record, 'successor', successor) end
   end
   if unknown then try('SREM', strangers, key) end
-  if cancel or deliveries > most then return refuse(key, record, seen, id, attempt, deliveries - 1, payload) end
+  if cancel or deliveries > most then return refuse(key, record, id, attempt, deliveries - 1, payload) end
   if gate == 'reserved' or gate == 'settling' then
-    gate = ask_again(key, seen, gate, id, attempt, when, deliveries - 1, payload)
+    gate = ask_again(key, watched, gate, id, attempt, when, deliveries - 1, payload)
     if not gate then return end
   end
   local new, n = new_fence(), HEADER + LEASE * given
   call('HSET', record, 'state', 'running', 'fence', new, 'worker', holder, 'started', stamp(), 'id', id)
-  announce(key, 'running', watched, new)
+  if watched then announce(key, 'running', watched, new) end
   claimed[n + 1], claimed[n + 2], claimed[n + 3], claimed[n + 4] = key, id, last_fence, attempt
   claimed[n + 5], claimed[n + 6], claimed[n + 7], claimed[n + 8] = when, deliveries, gate or '', payload
   given = given + 1
@@ -94,7 +95,7 @@ end
 
 -- A message to the holder may have been lost with the same answer: is the cancel of this running call asked for?
 local function cancel_of(fields)
-  local key = read_entry('', fields)
+  local key = read_entry(fields)
   local found = key and try('HMGET', runs .. key, 'cancel', 'fence')
   return found and not failed(found) and found[1] and found[2] .. ' ' .. key
 end

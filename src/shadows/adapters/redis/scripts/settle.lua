@@ -58,7 +58,7 @@ end
 
 -- Wait longer each time: as long as it has been unknown already, between a second and a minute.
 local function put_back(key, record, seen, attempt, deliveries, body, patience)
-  local since = tonumber(seen.unknown) or now()
+  local since = tonumber(call('HGET', record, 'unknown') or '') or now()
   local waited = now() - since
   if waited >= patience then
     return give_up(key, record, seen, 'unknown-task', attempt, deliveries - 1, body) and 'buried' or 'broken'
@@ -85,15 +85,18 @@ local function hold_back(key, record, seen, strike, position, due, attempt, lost
   stash(key, record, body, 'state', 'parked', 'gate', 'parked', 'strike', strike, unpack(marks))
 end
 
+-- What is known of the call that is being settled; one table, for there are many of them.
+local settling = {}
+
 local function settle_one(holder, patience, key, id, fence, kind, state, reason, task, due, attempt, deliveries, body, follow)
   local record = runs .. key
-  local found = try('HMGET', record, 'id', 'state', 'fence', 'run', 'cancel', 'watched', 'successor', 'reported', 'unknown', 'gate')
+  local found = try('HMGET', record, 'id', 'state', 'fence', 'run', 'cancel', 'watched', 'successor', 'reported', 'gate')
   if failed(found) then
     forget(id)
     let_go_if_gated(key)
     return 'broken'
   end
-  local owner, current, holding, run, cancel, watched, successor, reported, unknown, gate = unpack(found, 1, 10)
+  local owner, current, holding, run, cancel, watched, successor, reported, gate = unpack(found, 1, 9)
   if current and (current ~= 'running' or holding ~= fence or owner ~= id) then
     if owner ~= id then forget(id) end
     return 'superseded'
@@ -101,8 +104,9 @@ local function settle_one(holder, patience, key, id, fence, kind, state, reason,
     if not holds(holder, id) then return 'superseded' end
     successor = recall(key)
   end
-  local seen = { fence = fence, run = run, cancel = cancel, watched = watched, successor = successor, reported = reported, unknown = unknown,
-    gate = gate }
+  local seen = settling
+  seen.fence, seen.run, seen.cancel, seen.watched = fence, run, cancel, watched
+  seen.successor, seen.reported, seen.gate = successor, reported, gate
   forget(id)
   if kind == 'end' then return end_run(key, record, seen, id, state, reason, task, attempt, body, follow) end
   if kind == 'bury' then
