@@ -113,16 +113,16 @@ async def test_calls_that_are_due_queue_up_behind_those_that_are_ready(harness: 
 
 
 async def test_a_claim_moves_a_bounded_number_of_due_calls(harness: Harness) -> None:
-    """INV 43: 250 calls due at once take three claims; each says that there is more to move at once."""
+    """INV 43: 120 calls due at once take three claims; each says that there is more to move at once."""
     broker, who = harness.broker, worker()
-    await place(broker, *(call(f"k{number:03}", after=1) for number in range(250)))
+    await place(broker, *(call(f"k{number:03}", after=1) for number in range(120)))
     await harness.pass_time(1)
     sizes = []
     for _ in range(3):
         answer = await claim(broker, who, 200)
         sizes.append(len(answer.leases))
-        assert answer.due_in == (0 if sum(sizes) < 250 else None)
-    assert sizes == [100, 100, 50]
+        assert answer.due_in == (0 if sum(sizes) < 120 else None)
+    assert sizes == [50, 50, 20]
 
 
 async def test_a_claim_says_when_the_next_call_is_due(harness: Harness) -> None:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from shadows.ports.backend import Terms
     from shadows.ports.broker import Order
 
-PROMOTE = 100
+PROMOTE = 50
 """The most calls that one claim promotes."""
 SWEEP = 100
 """The most leases that one claim looks at."""

@@ -5,7 +5,7 @@
 --   ms of the server's clock, messages from the inbox, news of the strike log or {}, then key, id, fence, attempt, due ('': as its id
 --   says), deliveries, mark of its gates, payload for each lease}.
 -- Guarantee: every lease returned is marked running under its own new fence in this step; nothing else was consumed.
-local PROMOTE, SWEEP, PAGE, NEWER = 100, 100, 200, '!newer:60000'
+local PROMOTE, SWEEP, PAGE, NEWER = 50, 100, 200, '!newer:60000'
 local SILENCE, GRACE, DAY = 1500, 10000, 86400000
 local HEADER, LEASE = 8, 8
 
