@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 START: Final = 20.0
 """Seconds that a worker may take to its first call."""
 HOUR: Final = 3600.0
+_TOGETHER: Final = 20
 OTHERS: Final = 1
 """Connections that are not the worker's while it idles: the producer's, if it has one at all."""
 
@@ -60,12 +61,14 @@ SMOKE: Final = Sizes(
 
 
 def add_and_drain(entrant: Entrant, url: str, gauge: Gauge, sizes: Sizes) -> Values:
-    """Add in three ways, look what that takes on the server, add for later, and drain it all with one worker."""
+    """Look what calls take on the server that wait, add in three ways, and drain it all with one worker."""
     record = Record.make(max(sizes.each + sizes.at_once + sizes.many, sizes.later))
     try:
-        later = {} if entrant.library == "bare" else _add_for_later(entrant, url, gauge, sizes, record)
+        weights = {"memory now": _weigh(entrant, url, gauge, sizes, record, "at_once", together=_TOGETHER)}
+        if entrant.library != "bare":
+            weights["memory later"] = _weigh(entrant, url, gauge, sizes, record, "later", when=time.time() + HOUR)
         found, numbers = _add(entrant, url, gauge, sizes, record)
-        return later | found | _drain(entrant, url, gauge, sizes, record, numbers)
+        return weights | found | _drain(entrant, url, gauge, sizes, record, numbers)
     finally:
         record.remove()
 
@@ -82,12 +85,8 @@ def drain_only(entrant: Entrant, url: str, gauge: Gauge, sizes: Sizes) -> Values
 
 
 def _add(entrant: Entrant, url: str, gauge: Gauge, sizes: Sizes, record: Record) -> tuple[Values, int]:
-    """Give what adding costs, and up to which number there are calls that are due, without a hole.
-
-    Memory is looked at while no producer is there: a hundred connections take more than a thousand calls.
-    """
+    """Give what adding costs, and up to which number there are calls that are due, without a hole."""
     found: Values = {}
-    empty = gauge.read().memory
     with producer(entrant, url, record) as adds:
         added = 0
         ways = {
@@ -107,22 +106,22 @@ def _add(entrant: Entrant, url: str, gauge: Gauge, sizes: Sizes, record: Record)
             before = gauge.read()
             done = adds.ask("empty", count=sizes.each)["done"]
             found["empty script"] = gauge.read().since(before, done)["server"]
-    found["memory now"] = (_memory(gauge) - empty) / added
     return found, added
 
 
-def _add_for_later(entrant: Entrant, url: str, gauge: Gauge, sizes: Sizes, record: Record) -> Values:
-    """Give what a call takes that waits for its time, beside one that brought what the first one brings.
+def _weigh(entrant: Entrant, url: str, gauge: Gauge, sizes: Sizes, record: Record, do: str, **how: float) -> float:
+    """Give the bytes that a waiting call takes, beside one that brought what the first one brings.
 
     Among many others they would seem to take what the server's table of keys takes, if it happens to double under them.
+    No producer is there meanwhile: a hundred connections take more than a thousand calls.
     """
     held: list[int] = []
     for count in (1, sizes.later):
         with producer(entrant, url, record) as adds:
-            done = adds.ask("later", first=0, count=count, cap=sizes.add_cap, when=time.time() + HOUR)["done"]
+            done: int = adds.ask(do, first=0, count=count, cap=sizes.add_cap, **how)["done"]
         held.append(_memory(gauge))
     gauge.clear()
-    return {"memory later": (held[1] - held[0]) / done}
+    return (held[1] - held[0]) / done
 
 
 def _memory(gauge: Gauge) -> int:
