@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import pytest
 
+from shadows.adapters.redis import scripts
 from shadows.core import verdict
 from shadows.core.gates import Slots
 from shadows.core.scheduling import Due
@@ -51,7 +52,7 @@ class CountingDriver:
 async def counting(real: ServerHarness) -> CountingDriver:
     """Put a driver that counts under the broker of `real`; the server knows all scripts already."""
     backend: RedisBackend = real.backend  # type: ignore[assignment]
-    for verb in backend.broker.scripts.sources:
+    for verb in scripts.sources():
         await backend.driver.ask(backend.broker.scripts.load(verb))
     driver = CountingDriver(backend.driver)
     backend.broker.driver = backend.broker.scripts.driver = driver  # type: ignore[assignment]

@@ -1,11 +1,19 @@
 from __future__ import annotations
 
+import hashlib
 import re
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
+from shadows.adapters.redis.broker import Scripts
+from shadows.adapters.redis.keys import standalone
 from shadows.adapters.redis.scripts import OWN, sources, written
 from shadows.adapters.redis.scripts.linking import linked
+from shadows.ports.backend import Terms
+
+if TYPE_CHECKING:
+    from shadows.adapters.redis.driver import Driver
 
 SHARED = """-- Shared.
 local base = KEYS[1]
@@ -132,3 +140,13 @@ def test_what_is_called_is_there(verb: str) -> None:
     assert {int(number) for number in re.findall(r"branch\((\d+)[,)]", text)} <= set(range(1, branches + 1))
     plain = re.sub(r"--.*|'(?:[^'\\]|\\.)*'", "", text)
     assert not set(re.findall(r"(?<![.:\w])(\w+)\(", plain)) & functions - kept
+
+
+def test_a_script_is_linked_when_it_is_first_asked_for() -> None:
+    """It takes some milliseconds, and who only places calls needs one of them."""
+    terms = Terms(execution_ttl=1, dead_letter_ttl=2, unknown_task_ttl=3)
+    made = Scripts.of(cast("Driver", None), standalone("shop"), terms, None)
+    assert made.heads == {}
+    digest = hashlib.sha1(sources()["renew"].encode()).hexdigest()  # noqa: S324 - as the server names it
+    assert made.command("renew", "me")[:5] == ("EVALSHA", digest, 2, "shop:stream", "shop:-")
+    assert set(made.heads) == {"renew"}

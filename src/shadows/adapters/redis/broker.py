@@ -56,33 +56,33 @@ _PLACED: Final = {placed.encode(): placed for placed in Placed}
 _PARTS: Final = (Part.WATCH, Part.PAYLOAD, Part.RESULT, Part.STANDING)
 
 
+class _Heads(dict[str, "Command"]):
+    """The fixed part of the command that runs a verb; made when it is asked for, for nobody needs them all."""
+
+    def __init__(self, clock: str | None, *fixed: Value) -> None:
+        super().__init__()
+        self.clock, self.fixed = clock, fixed
+
+    def __missing__(self, verb: str) -> Command:
+        digest = hashlib.sha1(scripts.source(verb, self.clock).encode(), usedforsecurity=False).hexdigest()
+        self[verb] = head = ("EVALSHA", digest, *self.fixed)
+        return head
+
+
 @attrs.define
 class Scripts:
     """Runs the scripts of one shadow by their digests, and loads them where the server has forgotten them."""
 
     driver: Driver
-    sources: Mapping[str, str]
-    heads: dict[str, Command]
+    heads: _Heads
     replicas: Replicas
 
     @classmethod
     def of(cls, driver: Driver, keys: Keys, terms: Terms, clock: str | None) -> Scripts:
         """Prepare the fixed part of each command."""
-        sources = scripts.sources(clock)
-        fixed = (
-            2,
-            keys.stream,
-            keys.nowhere,
-            keys.base,
-            terms.execution_ttl,
-            terms.dead_letter_ttl,
-            terms.dead_letters,
-        )
-        digests = {
-            verb: hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest() for verb, text in sources.items()
-        }
-        heads: dict[str, Command] = {verb: ("EVALSHA", digest, *fixed) for verb, digest in digests.items()}
-        return cls(driver, sources, heads, Replicas(terms.wait_replicas, keys))
+        named, kept = (2, keys.stream, keys.nowhere, keys.base), (terms.execution_ttl, terms.dead_letter_ttl)
+        heads = _Heads(clock, *named, *kept, terms.dead_letters)
+        return cls(driver, heads, Replicas(terms.wait_replicas, keys))
 
     def command(self, verb: str, *arguments: Value) -> Command:
         """Return the command that runs a verb."""
@@ -141,7 +141,7 @@ class Scripts:
 
     def load(self, verb: str) -> Command:
         """Return the command that teaches the server a verb."""
-        return ("SCRIPT", "LOAD", self.sources[verb])
+        return ("SCRIPT", "LOAD", scripts.source(verb, self.heads.clock))
 
 
 def checked(reply: Any) -> list[Any]:

@@ -44,24 +44,26 @@ letters.
 """
 
 
+@cache
 def _text(part: str) -> str:
     return (files(__package__) / f"{part}.lua").read_text("utf-8")
 
 
-def _parts(clock: str | None) -> dict[str, list[str]]:
-    """Return the parts of each script by its verb."""
-    beginning = [clock if clock is not None else _text("_clock"), _text("_prelude")]
-    return {verb: [*beginning, *map(_text, parts)] for verb, parts in _VERBS.items()}
+def _parts(verb: str, clock: str | None) -> list[str]:
+    return [clock if clock is not None else _text("_clock"), *map(_text, ("_prelude", *_VERBS[verb]))]
 
 
 @cache
+def source(verb: str, clock: str | None = None) -> str:
+    """Return a script's whole text; ``clock`` is Lua that defines ``clock()`` in place of the server's time."""
+    return linked(_parts(verb, clock), verb, FIRST, OWN.get(verb, frozenset()))
+
+
 def sources(clock: str | None = None) -> dict[str, str]:
-    """Return each script's whole text by its verb; ``clock`` is Lua that defines ``clock()`` in place of
-    the server's time.
-    """
-    return {verb: linked(parts, verb, FIRST, OWN.get(verb, frozenset())) for verb, parts in _parts(clock).items()}
+    """Return all of them by their verbs."""
+    return {verb: source(verb, clock) for verb in _VERBS}
 
 
 def written() -> dict[str, str]:
     """Return the same as it is written, with what a script does not need, for those who look for mistakes."""
-    return {verb: "".join([*parts, f"return {verb}({FIRST})\n"]) for verb, parts in _parts(None).items()}
+    return {verb: "".join([*_parts(verb, None), f"return {verb}({FIRST})\n"]) for verb in _VERBS}

@@ -8,6 +8,7 @@ them says which.  Constants are written where they are used.
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import TYPE_CHECKING, Final
 
 import attrs
@@ -20,6 +21,7 @@ _FUNCTION: Final = re.compile(r"function \w+\((.*?)\)\s+((?s:.*))\bend\s*\Z")
 """What it takes, and what it does."""
 _CONSTANT: Final = r"(?:base \.\. )?'(?:[^'\\]|\\.)*'|\d+(?: \* \d+)*|ARGV\[\d\]|\{ \w+ = true(?:, \w+ = true)* \}"
 _CONSTANTS: Final = re.compile(rf"local \w+(?:, \w+)* = ((?:{_CONSTANT})(?:, (?:{_CONSTANT}))*)(?:  --.*)?\n")
+_ASSIGNED: Final = re.compile(r"\b(\w+)(?:, \w+)* = ")
 _TEXT: Final = r"--.*|'(?:[^'\\]|\\.)*'"
 """A comment or a string, in which names mean nothing."""
 _WORD: Final = re.compile(rf"{_TEXT}|([A-Za-z_]\w*)")
@@ -35,6 +37,7 @@ class _Definition:
     text: str
     names: frozenset[str]
     uses: frozenset[str]
+    assigns: frozenset[str]
 
     @property
     def is_function(self) -> bool:
@@ -105,7 +108,7 @@ def _constants(definitions: Sequence[_Definition], functions: Sequence[_Definiti
         if found is not None:
             names = re.findall(r"\w+", each.text.split("=", 1)[0])[1:]
             values |= zip(names, re.findall(_CONSTANT, found[1]), strict=True)
-    assigned = {name for each in functions for name in re.findall(r"(\w+)(?:, \w+)* = ", each.text)}
+    assigned = frozenset[str]().union(*(each.assigns for each in functions))
     return {name: _bracketed(value) for name, value in values.items() if name not in assigned}
 
 
@@ -113,7 +116,13 @@ def _bracketed(value: str) -> str:
     return f"({value})" if value.startswith("{") else value
 
 
-def _definitions(part: str) -> Iterator[_Definition]:
+@cache
+def _definitions(part: str) -> tuple[_Definition, ...]:
+    """Return what a part defines; most parts are in several scripts."""
+    return tuple(_defined(part))
+
+
+def _defined(part: str) -> Iterator[_Definition]:
     text = ""
     for line in part.splitlines(keepends=True):
         if _DEFINED.match(line) and text:
@@ -128,7 +137,7 @@ def _definition(text: str) -> _Definition:
     found = _DEFINED.match(text)
     names = [] if found is None else re.split(", ", found[1] or found[3])
     uses = {each for each in _WORD.findall(text) if each}
-    return _Definition(text, frozenset(names), frozenset(uses))
+    return _Definition(text, frozenset(names), frozenset(uses), frozenset(_ASSIGNED.findall(text)))
 
 
 def _needed(definitions: Sequence[_Definition], verb: str) -> list[_Definition]:
