@@ -77,7 +77,9 @@ async def test_the_window_begins_now_by_default(shadows: Shadow) -> None:
         await each.sync()
     assert first.state is ExecutionState.QUEUED
     assert first.when is not None
-    assert (second.when, third.when) == (first.when + HOUR / 2, first.when + HOUR)
+    assert second.when is not None
+    assert third.when == second.when + HOUR / 2
+    assert first.when <= second.when - HOUR / 2  # the clock of Redis 6.2 goes on while a script runs
     await shadows.clear()
 
 
