@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
 type Answer = dict[str, Any]
-AT_ONCE = 20  # scheduled calls that are added together
+AT_ONCE = 20  # calls that are added together where nobody measures how fast
 
 
 class Actor:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 import attrs
 
 from benchmarks.server import Meter
+from benchmarks.suite.child import AT_ONCE
 from benchmarks.suite.process import Child, producer, wait_for
 from benchmarks.suite.record import Record
 
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 START: Final = 20.0
 """Seconds that a worker may take to its first call."""
 HOUR: Final = 3600.0
-_TOGETHER: Final = 20
 OTHERS: Final = 1
 """Connections that are not the worker's while it idles: the producer's, if it has one at all."""
 
@@ -64,7 +64,7 @@ def add_and_drain(entrant: Entrant, url: str, gauge: Gauge, sizes: Sizes) -> Val
     """Look what calls take on the server that wait, add in three ways, and drain it all with one worker."""
     record = Record.make(max(sizes.each + sizes.at_once + sizes.many, sizes.later))
     try:
-        weights = {"memory now": _weigh(entrant, url, gauge, sizes, record, "at_once", together=_TOGETHER)}
+        weights = {"memory now": _weigh(entrant, url, gauge, sizes, record, "at_once", together=AT_ONCE)}
         if entrant.library != "bare":
             weights["memory later"] = _weigh(entrant, url, gauge, sizes, record, "later", when=time.time() + HOUR)
         found, numbers = _add(entrant, url, gauge, sizes, record)

@@ -93,7 +93,7 @@ def chosen(text: str, number: int) -> str:
     depth_skipped = 0
     for line in lines:
         if depth_skipped:
-            depth_skipped += {"else": 0}.get(line, 1 if line.startswith("if ") else -1 if line == "end" else 0)
+            depth_skipped += line.startswith("if ") - (line == "end")
             if depth_skipped == 1 and line == "else":
                 depth_skipped = 0
         elif (comparison := re.fullmatch(r"if which < (\d+) then", line)) is not None:

@@ -80,8 +80,8 @@ class Scripts:
     @classmethod
     def of(cls, driver: Driver, keys: Keys, terms: Terms, clock: str | None) -> Scripts:
         """Prepare the fixed part of each command."""
-        named, kept = (2, keys.stream, keys.nowhere, keys.base), (terms.execution_ttl, terms.dead_letter_ttl)
-        heads = _Heads(clock, *named, *kept, terms.dead_letters)
+        kept = terms.execution_ttl, terms.dead_letter_ttl, terms.dead_letters
+        heads = _Heads(clock, 2, keys.stream, keys.nowhere, keys.base, *kept)
         return cls(driver, heads, Replicas(terms.wait_replicas, keys))
 
     def command(self, verb: str, *arguments: Value) -> Command:

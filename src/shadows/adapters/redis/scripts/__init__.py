@@ -30,12 +30,13 @@ _VERBS: dict[str, tuple[str, ...]] = {
     "append": (*_GATES, *_STRIKES, "append"),
     "since": (*_GATES, *_STRIKES, "since"),
 }
-_CLAIM, _SETTLE = {"take", "read_entry", "failed"}, {"settle_one", "end_run", "close", "failed", "forget"}
+_CLAIM = frozenset({"take", "read_entry", "failed"})
+_SETTLE = frozenset({"settle_one", "end_run", "close", "failed", "forget"})
 OWN = {
     "schedule": frozenset({"schedule_one", "place", "enqueue", "failed"}),
-    "claim": frozenset(_CLAIM),
-    "settle": frozenset(_SETTLE),
-    "turn": frozenset(_CLAIM | _SETTLE),
+    "claim": _CLAIM,
+    "settle": _SETTLE,
+    "turn": _CLAIM | _SETTLE,
 }
 """What stays a function of its own: that which these verbs, which are called for each task, do for each entry."""
 FIRST = 5

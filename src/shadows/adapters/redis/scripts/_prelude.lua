@@ -42,9 +42,16 @@ end
 
 -- When the first of the scheduled calls is due; looked for again only when one has come or gone.  Nobody else writes to the queue.
 local earliest, is_earliest_known
+
+-- Returns whether the queue is something else.
+local function look_at_queue()
+  local first = try('ZRANGE', queue, 0, 0, 'WITHSCORES')
+  if failed(first) then return true end
+  earliest, is_earliest_known = tonumber(first[2]), true
+end
+
 local function first_due()
-  if not is_earliest_known then earliest = tonumber(call('ZRANGE', queue, 0, 0, 'WITHSCORES')[2]) end
-  is_earliest_known = true
+  if not is_earliest_known then look_at_queue() end
   return earliest
 end
 
@@ -64,9 +71,8 @@ local ours, counts = false, false
 local function overwritten()
   if ours then return end
   if failed(try('XLEN', stream)) then return stream end
-  local first = try('ZRANGE', queue, 0, 0, 'WITHSCORES')
-  if failed(first) then return queue end
-  earliest, is_earliest_known, ours = tonumber(first[2]), true, true
+  if look_at_queue() then return queue end
+  ours = true
 end
 
 local last_fence

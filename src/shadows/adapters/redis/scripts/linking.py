@@ -1,8 +1,8 @@
 """Linking: from the parts of a script to what the server runs.
 
-A script's functions and variables are made anew each time it is called.  For a call that comes alone that took longer
-than all that they then did, so there is one function: those that the verb needs are its branches, and a call of one of
-them says which.  Constants are written where they are used.
+A script's functions and variables are made anew each time it is called, which a call that comes alone feels.  So there
+is one function: those that the verb needs are its branches, and a call of one of them says which.  Constants are
+written where they are used.
 """
 
 from __future__ import annotations
