@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import signal
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from shadows import ExecutionState, Shadow
 from tests.system.conftest import until
+from tests.system.programs import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,19 +51,21 @@ async def hoard():
     while True:
         kept.append(bytearray(1 << 20))
 
-def hold(path, seconds):
-    with open(path, "a") as notes:
-        notes.write(f"{os.getpid()}\\n")
-    if len(Path(path).read_text().splitlines()) == 1:
-        ctypes.PyDLL(None).usleep(int(seconds * 1_000_000))
+def hold(notes, gate):
+    with open(notes, "a") as written:
+        written.write(f"{os.getpid()}\\n")
+    gate = os.open(gate, os.O_RDWR)
+    if len(Path(notes).read_text().splitlines()) == 1:
+        ctypes.PyDLL(None).read(gate, ctypes.create_string_buffer(1), 1)
         return "first"
+    os.write(gate, b"!")
     return "second"
 
 hold_here = hold
 
 @in_process
-def hold_elsewhere(path, seconds):
-    return hold(path, seconds)
+def hold_elsewhere(notes, gate):
+    return hold(notes, gate)
 
 async def block():
     time.sleep(1.5)
@@ -188,18 +193,23 @@ def test_a_body_that_keeps_the_interpreter_loses_its_lease_unless_it_has_a_proce
     program: Start, one_place: str, shadow_name: str, folder: Path, task: str
 ) -> None:
     """FAULT 34: then no thread can renew; another worker runs the call, and the first one's result counts for
-    nothing.
+    nothing. The first body goes on when the second one lets it; where there is to be no second, after three leases.
     """
-    notes = folder / "notes"
+    notes, gate = folder / "notes", folder / "gate"
+    os.mkfifo(gate)
     lease = {"SHADOW_WORKER_REDELIVERY_TIMEOUT": "800ms"}
     workers = [worker(program, one_place, shadow_name, **lease) for _ in range(2)]
-    add(one_place, shadow_name, task, str(notes), 3.0)
+    add(one_place, shadow_name, task, str(notes), str(gate))
 
     async def result() -> Any:
+        if task == "hold_elsewhere":
+            await until(partial(asyncio.to_thread, notes.exists))
+            await asyncio.sleep(2.4)
+            gate.write_text("!")
         async with Shadow(shadow_name, one_place) as client:
             execution = await client.get_execution(task)
             assert execution is not None
-            return await execution.get_result(timeout=20)
+            return await execution.get_result(timeout=PATIENCE)
 
     assert asyncio.run(result()) == ("second" if task == "hold" else "first")
     assert len(notes.read_text().splitlines()) == (2 if task == "hold" else 1)
