@@ -214,6 +214,20 @@ async def test_a_cancel_or_a_successor_goes_before_a_hold(scene: Scene) -> None:
     assert await scene.hold(first) == "superseded"
 
 
+async def test_a_lost_lease_counts_though_the_call_is_judged_anew(scene: Scene) -> None:
+    """INV 14: the list moved on between the judgement and the hold, and one worker had died of the call before."""
+    await scene.place(call("a"))
+    await scene.claim()
+    await scene.harness.pass_time(LEASE + 1)
+    scene.who = worker("other")
+    (lease,) = await sweep(scene.broker, scene.who, strikes=scene.position)
+    judged = verdict.held(lease.payload, attempt=1, strike="one", strikes=scene.position, due=lease.due)
+    await scene.tell(Instruction("two", b"strike"))
+    assert await settle(scene.broker, scene.who, lease, judged) == "settled"
+    (again,) = (await scene.claim()).leases
+    assert again.deliveries == 2
+
+
 async def test_very_many_are_let_go_in_bounded_steps(scene: Scene) -> None:
     """INV 43: each claim does a part and says that there is more; nobody is forgotten, the order stays."""
     names = [f"k{number:03}" for number in range(450)]

@@ -33,18 +33,25 @@ type Fields = list[str | bytes]
 
 def entry(**changes: str | bytes) -> Fields:
     """Return the fields of a sound entry with some of them changed."""
-    fields: dict[str, str | bytes] = {"version": "1", "key": "a", "attempt": "1", "when": "", "payload": "p"}
+    fields: dict[str, str | bytes] = {"v1": "a", "payload": "p"}
     return [part for pair in (fields | changes).items() for part in pair]
+
+
+def entry_of(version: str) -> Fields:
+    """Return an entry as that version would begin it."""
+    return [version, "a", "payload", "p"]
 
 
 FOREIGN: dict[str, Fields] = {
     "a field of somebody else's": ["x", "y"],
-    "our names in another order": ["key", "a", "version", "1", "attempt", "1", "when", "", "payload", "p"],
-    "too few fields": ["version", "1", "key", "a", "attempt", "1"],
-    "no payload": ["version", "1", "key", "a", "attempt", "1", "when", "", "x", "y"],
-    "a version of words": entry(version="one"),
-    "version 0": entry(version="0"),
-    "a negative version": entry(version="-1"),
+    "our names in another order": ["payload", "p", "v1", "a"],
+    "too few fields": ["v1", "a"],
+    "no payload": ["v1", "a", "attempt", "1", "when", "", "x", "y"],
+    "a version of words": entry_of("vone"),
+    "no version": entry_of("v"),
+    "version 0": entry_of("v0"),
+    "a negative version": entry_of("v-1"),
+    "a version in five digits": entry_of("v10000"),
     "many fields": ["k"] * 18_000,
     "attempt many": entry(attempt="many"),
     "attempt nan": entry(attempt="nan"),
@@ -59,9 +66,9 @@ FOREIGN: dict[str, Fields] = {
     "a bad date": entry(when="yesterday"),
     "a date that is no number": entry(when="nan"),
     "a date in words of C": entry(when="0x10"),
-    "a key that is no text": entry(key=b"\xff\xfe"),
-    "a key whose escapes are no text": entry(key="%FF"),
-    "an empty key": entry(key=""),
+    "a key that is no text": entry(v1=b"\xff\xfe"),
+    "a key whose escapes are no text": entry(v1="%FF"),
+    "an empty key": entry(v1=""),
 }
 
 
@@ -106,7 +113,7 @@ async def test_what_version_1_wrote_is_read(real: ServerHarness) -> None:
     """INV 47: messages and records as the first version stores them, and fields that a later one may add."""
     real.ask("XGROUP", "CREATE", real.key("stream"), "workers", "0", "MKSTREAM")
     token = real.ask(
-        "XADD", real.key("stream"), "*", *entry(key="%73tream", attempt="2", when="1234", payload=b"\0\xff"), "x", "y"
+        "XADD", real.key("stream"), "*", *entry(v1="%73tream", attempt="2", when="1234", payload=b"\0\xff"), "x", "y"
     )
     real.ask("HSET", real.key("runs:%73tream"), "state", "queued", "id", token, "run", "one", "later", "field")
     real.ask("ZADD", real.key("queue"), real.now - 5, "short", real.now - 4, "long")
@@ -125,7 +132,7 @@ async def test_what_version_1_wrote_is_read(real: ServerHarness) -> None:
 
 async def test_an_entry_of_a_newer_version_waits_for_a_newer_worker(real: ServerHarness) -> None:
     """FAULT 44, INV 47: neither run, nor dead, nor counted as left; its minute over, it is shown again."""
-    token = real.ask("XADD", real.key("stream"), "*", *entry(version="2", payload="new"))
+    token = real.ask("XADD", real.key("stream"), "*", *entry_of("v2"))
     await place(real.broker, call("b"))
     answer = await claim(real.broker, who := worker())
     assert (keys(answer.leases), answer.left) == (["b"], 1)
@@ -257,7 +264,7 @@ async def test_clear_forgets_scheduled_calls_whose_record_was_evicted(real: Serv
 async def test_calls_that_nobody_knew_are_not_counted_when_they_were_deleted(real: ServerHarness) -> None:
     """FAULT 52: `left` is a number of calls, whatever somebody took away."""
     broker, who = real.broker, worker()
-    real.ask("XADD", real.key("stream"), "*", *entry(version="2"))
+    real.ask("XADD", real.key("stream"), "*", *entry_of("v2"))
     await place(broker, call("a"))
     lease = await take_one(broker, who)
     await settle(broker, who, lease, verdict.unknown(lease.payload, attempt=1))
@@ -314,16 +321,28 @@ async def test_a_key_whose_message_was_deleted_can_be_used_again(real: ServerHar
 
 
 async def test_the_format_of_the_stream_is_the_one_agreed_upon(real: ServerHarness) -> None:
-    """INV 47: version, key, attempt, when, payload, in this order; readers of other versions rely on it."""
+    """INV 47: the version with the key, the payload, and only what not every call has; readers of other versions rely
+    on it.
+    """
     await place(real.broker, call("runs:a", b"1"), call("b", b"2", after=1))
     due = real.now + 1_000
     await real.pass_time(1)
     await claim(real.broker, worker(), 0)
     entries = [fields for _, fields in real.ask("XRANGE", real.key("stream"), "-", "+")]
     assert entries == [
-        [b"version", b"1", b"key", b"%72uns:a", b"attempt", b"1", b"when", b"", b"payload", b"1"],
-        [b"version", b"1", b"key", b"b", b"attempt", b"1", b"when", b"%d" % due, b"payload", b"2"],
+        [b"v1", b"%72uns:a", b"payload", b"1"],
+        [b"v1", b"b", b"payload", b"2", b"attempt", b"1", b"when", b"%d" % due],
     ]
     record = await real.broker.read("runs:a", Part.PAYLOAD)
     assert record is not None
     assert record.payload == b"1"
+
+
+async def test_a_lone_call_is_written_like_one_of_many(real: ServerHarness) -> None:
+    """INV 47: its straight way through the script ends where the usual one does."""
+    await place(real.broker, call("a", run="1"))
+    alone = real.ask("XRANGE", real.key("stream"), "-", "+")[0][1], real.ask("HGETALL", real.key("runs:a"))
+    await place(real.broker, call("b", run="2"), call("c", run="3"))
+    together = real.ask("XRANGE", real.key("stream"), "-", "+")[1][1], real.ask("HGETALL", real.key("runs:b"))
+    assert [fields[::2] for fields in alone] == [fields[::2] for fields in together]
+    assert real.ask("LLEN", real.key("!bell")) == 3

@@ -57,6 +57,17 @@ async def test_a_restore_makes_what_was_refused_possible_again(harness: Harness)
     assert moved.value.news.instructions == (Instruction("one"),)
 
 
+async def test_what_was_decided_with_a_list_that_is_gone_is_refused(real: ServerHarness) -> None:
+    """INV 46: a server that was flushed has no strikes; the sender forgets its own and decides again."""
+    position = await strike(real)
+    real.ask("DEL", real.key("strikes"))
+    with pytest.raises(StrikesMoved) as moved:
+        await place(real.broker, call("a"), strikes=position)
+    news = moved.value.news
+    assert (news.position, news.instructions, news.anew) == ("", (), True)
+    assert await state(real.broker, "a") is None
+
+
 async def test_to_place_nothing_asks_only_whether_the_list_moved(harness: Harness) -> None:
     """SEMANTICS, Strikes: decided on the broker's own list also where there is nothing to place."""
     assert await harness.broker.schedule([]) == []
@@ -71,6 +82,7 @@ async def test_of_a_struck_call_nothing_is_placed(harness: Harness, on_live: OnL
     """SEMANTICS, Strikes: its key stays free, those beside it are placed."""
     entries = [call("a", run="1"), struck(Entry("b", b"", run="2", on_live=on_live)), call("c")]
     assert await place(harness.broker, *entries) == ["scheduled", "struck", "scheduled"]
+    assert await place(harness.broker, entries[1]) == ["struck"]
     assert await state(harness.broker, "b") is None
     assert await place(harness.broker, call("b", run="3")) == ["scheduled"]
 

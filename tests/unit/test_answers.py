@@ -12,7 +12,7 @@ from shadows.core.lifecycle import ExecutionState
 from shadows.core.scheduling import Due
 from shadows.errors import BrokerUnavailable
 from shadows.ports.admission import Admission, Passage
-from shadows.ports.broker import Claim, Lease
+from shadows.ports.broker import Claim, Lease, Settlement
 from shadows.ports.letters import DeadLetter
 from shadows.ports.looking import Counts, Record, Survey
 from shadows.ports.strike_log import Instruction, News
@@ -35,12 +35,19 @@ def test_an_empty_claim() -> None:
 
 
 def test_a_claim_with_leases() -> None:
-    """Eight values make a lease; its key is the user's again, and it started when the script looked at the clock."""
-    first = [b"%72uns:x", b"1-0", 7, b"2", b"900", 3, b"", b"payload"]
-    second = [b"b", b"2-0", 8, b"1", b"950", 1, b"idle", b""]
-    found = answers.claim([1_500_000, b"(1-0", 1, 2, 0, 1000, [], [], *first, *second])
+    """Five values make a lease, the last of them empty for most; its key is the user's again, it was due when it was
+    placed if nothing else is said, and it started when the script looked at the clock.
+    """
+    first = [b"%72uns:x", b"1-0", 7, b"payload", b"2 900 3 "]
+    second = [b"b", b"2-0", 8, b"", b"1  1 idle"]
+    third = [b"c", b"930-5", 9, b"p", b""]
+    found = answers.claim([1_500_000, b"(1-0", 1, 2, 0, 1000, [], [], *first, *second, *third])
     assert found == Claim(
-        (Lease("runs:x", "1-0", 7, 2, b"payload", 3, 900, 1000), Lease("b", "2-0", 8, 1, b"", 1, 950, 1000)),
+        (
+            Lease("runs:x", "1-0", 7, 2, b"payload", 3, 900, 1000),
+            Lease("b", "2-0", 8, 1, b"", 1, 2, 1000),
+            Lease("c", "930-5", 9, 1, b"p", 1, 930, 1000),
+        ),
         1.5,
         "(1-0",
         more=True,
@@ -57,8 +64,15 @@ def test_a_claim_with_leases() -> None:
 )
 def test_the_mark_of_its_gates_tells_how_a_lease_stands(mark: bytes, dropped: str, *, admitted: bool) -> None:
     """Admitted already, dropped for a reason, or to be asked for."""
-    (lease,) = answers.claim([*EMPTY, b"a", b"1-0", 7, b"1", b"900", 1, mark, b""]).leases
+    (lease,) = answers.claim([*EMPTY, b"a", b"1-0", 7, b"", b"1 900 1 " + mark]).leases
     assert (lease.admitted, lease.dropped) == (admitted, dropped)
+
+
+def test_what_became_of_settled_leases() -> None:
+    """Only of those that were not simply settled is there a word, behind their number."""
+    assert answers.settlements([], 2) == [Settlement.SETTLED] * 2
+    found = answers.settlements([1, b"superseded", 2, b"buried"], 3)
+    assert found == [Settlement.SETTLED, Settlement.SUPERSEDED, Settlement.BURIED]
 
 
 def test_what_became_of_calls_at_their_gates() -> None:

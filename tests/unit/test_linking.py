@@ -52,6 +52,12 @@ def body(text: str, name: str) -> list[str]:
     return [line.strip() for line in found[1].splitlines() if line]
 
 
+def test_what_goes_straight_comes_before_all_that_is_made() -> None:
+    """Constants are known to it, and written out; what is done there needs nothing else."""
+    text = linked([SHARED, PART], "needs", 5, straight="if call(name, 'name') then return one end\n")
+    assert text.startswith("if call(base .. 'name', 'name') then return 1 end\nlocal branch\n")
+
+
 def test_a_script_has_what_its_verb_needs_and_nothing_else() -> None:
     """Each definition costs something whenever the script is called."""
     text = script("needs")

@@ -93,12 +93,13 @@ def test_every_field_that_a_script_reads_is_told() -> None:
     """Of a record; and none that is not there."""
     lists = re.findall(r"H\w+', (?:record|runs \.\. [\w.\[\]]+|past_of\(run, key\))((?:,\s*'\w+')+)", SCRIPTS)
     read = {name for names in lists for name in re.findall(r"'([a-z]+)'", names)}
-    values = {"queued", "running", "cancelled", "parked", "failed", "scheduled", "idle", "debounced", "result", "when"}
-    assert read - values <= set(wire_format.RECORD)
+    values = {"queued", "running", "completed", "cancelled", "parked", "failed", "scheduled", "idle", "debounced"}
+    assert read - values <= {*wire_format.RECORD, "result", "when"}
     assert [name for name in wire_format.RECORD if f"'{name}'" not in SCRIPTS] == []
-    entry = re.search(r"'XADD', stream, '\*', (.*?)\)", SCRIPTS)
-    assert entry is not None
-    assert [name for name in re.findall(r"'(\w+)'", entry[1]) if name != "1"] == list(wire_format.ENTRY)
+    entries = re.findall(r"'XADD', (?:stream|KEYS\[1\]), '\*', (.*?)\)\n", SCRIPTS)
+    written = [re.findall(r"'(\w+)'", entry) for entry in entries]
+    every = list(wire_format.ENTRY)
+    assert sorted(written) == [every[:2], every[:2], every]
 
 
 def test_llms_txt_has_a_line_for_each_page_of_the_navigation() -> None:

@@ -68,8 +68,7 @@ RECORD: Final[Mapping[str, str]] = {
     "attempt": "which attempt this is; not there for the first",
     "payload": "the payload, if it waits and has at most 64 bytes",
     "fence": "the number of the lease",
-    "worker": "the holder of the lease",
-    "started": "when the attempt began",
+    "lease": "when the attempt began, a space, and the holder of the lease",
     "ended": "when the run ended",
     "task": "the task's name, of a run that has ended",
     "reason": "why it ended, where the state does not say it all",
@@ -84,14 +83,15 @@ RECORD: Final[Mapping[str, str]] = {
     "strike": "the strike at which it is held",
     "definition": "of an automatic task: the word that names its schedule",
     "letter": "the dead letter that holds its payload",
+    "more": "`1` if it has, or had, one of `lost`, `unknown`, `cancel`, `successor`, `watched`, `reported`, `gate`: "
+    "only then does a script look for these",
 }
 """The fields of a record.  A test holds this list against the scripts."""
 ENTRY: Final[Mapping[str, str]] = {
-    "version": "`1`, the version of this layout",
-    "key": "the key, encoded as in the names of keys",
-    "attempt": "which attempt this is, from 1",
-    "when": "when the call was due; empty: when it was placed, which the entry's id tells",
+    "v1": "the key, encoded as in the names of keys; the name of this field is the version of the layout",
     "payload": "the payload",
+    "attempt": "which attempt this is; may be missing: the first",
+    "when": "when the call was due; missing or empty: when it was placed, which the entry's id tells",
 }
 """The fields of an entry of the stream, in this order."""
 
@@ -108,7 +108,8 @@ def page() -> str:
             "The fields of `runs:KEY`. All but the first may be missing.\n",
             table(["field", "holds"], [[code(name), what] for name, what in RECORD.items()]),
             "## An entry of the stream\n",
-            "Exactly these fields, in this order. Anything else is quarantined.\n",
+            "The first two are always there, in this order; behind them a later release may add others. An entry of a",
+            "later version, such as `v2`, is left for a newer worker, and anything else is quarantined.\n",
             table(["field", "holds"], [[code(name), what] for name, what in ENTRY.items()]),
             _of("## The payload", envelope),
             "The headers that shadows writes are `traceparent` and `tracestate`, as W3C Trace Context defines them.\n",

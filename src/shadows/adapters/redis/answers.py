@@ -10,7 +10,7 @@ from shadows.core.gates import REASONS
 from shadows.core.lifecycle import ExecutionState
 from shadows.core.scheduling import Due
 from shadows.ports.admission import Admission, Passage
-from shadows.ports.broker import Claim, Lease
+from shadows.ports.broker import Claim, Lease, Settlement
 from shadows.ports.letters import DeadLetter
 from shadows.ports.looking import Counts, Record, Standing, Survey
 from shadows.ports.strike_log import Instruction, News
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _MARKS: dict[bytes, tuple[Any, ...]] = {b"admitted": (True,), **{word.encode(): (False, word) for word in REASONS}}
 """What the mark of its gates says of a lease: whether it is admitted, and why it was dropped."""
-_HEADER, _LEASE, _WAITING, _READY = 8, 8, 5, 14
+_HEADER, _LEASE, _WAITING, _READY = 8, 5, 5, 14
 
 
 def claim(answer: list[Any], heard: bytes | None = None, *, strikes: str = "") -> Claim:
@@ -29,18 +29,10 @@ def claim(answer: list[Any], heard: bytes | None = None, *, strikes: str = "") -
     due_in, cursor, more, left, enrolled, started, inbox, moved_to = answer[:_HEADER]
     fields = iter(answer[_HEADER:])
     leases = tuple(
-        Lease(
-            decode(key.decode()),
-            token.decode(),
-            fence,
-            int(attempt),
-            payload,
-            deliveries,
-            int(due or token.partition(b"-")[0]),
-            started,
-            *_MARKS.get(mark, ()),
-        )
-        for key, token, fence, attempt, due, deliveries, mark, payload in zip(*[fields] * _LEASE, strict=True)
+        Lease(decode(key.decode()), token.decode(), fence, 1, payload, 1, int(token.partition(b"-")[0]), started)
+        if not rest
+        else _lease(key, token, fence, payload, rest, started)
+        for key, token, fence, payload, rest in zip(*[fields] * _LEASE, strict=True)
     )
     messages = inbox if heard is None else [heard, *inbox]
     return Claim(
@@ -54,6 +46,30 @@ def claim(answer: list[Any], heard: bytes | None = None, *, strikes: str = "") -
         news(moved_to, since=strikes),
         started,
     )
+
+
+def _lease(key: bytes, token: bytes, fence: int, payload: bytes, rest: bytes, started: int) -> Lease:
+    """Return a lease that is not the first one of a first attempt, or was due before it was ready, or has gates."""
+    attempt, due, deliveries, mark = rest.split(b" ")
+    return Lease(
+        decode(key.decode()),
+        token.decode(),
+        fence,
+        int(attempt),
+        payload,
+        int(deliveries),
+        int(due or token.partition(b"-")[0]),
+        started,
+        *_MARKS.get(mark, ()),
+    )
+
+
+def settlements(answer: list[Any], count: int) -> list[Settlement]:
+    """Return what became of so many leases: the answer tells of those that were not simply settled."""
+    found = [Settlement.SETTLED] * count
+    for number, word in zip(answer[::2], answer[1::2], strict=True):
+        found[number] = Settlement(word.decode())
+    return found
 
 
 def admissions(answer: list[Any]) -> list[Admission]:

@@ -234,9 +234,11 @@ class RedisBroker:
         return [admission for answer in replies for admission in answers.admissions(answer)]
 
     async def settle(self, holder: Holder, done: Sequence[tuple[Lease, Verdict]]) -> list[Settlement]:
-        batches = [self._done(holder, done[start : start + BATCH]) for start in range(0, len(done), BATCH)]
-        replies = await self.scripts.run_all("settle", batches)
-        return [Settlement(word.decode()) for words in replies for word in words]
+        parts = [done[start : start + BATCH] for start in range(0, len(done), BATCH)]
+        replies = await self.scripts.run_all("settle", [self._done(holder, part) for part in parts])
+        return [
+            each for part, reply in zip(parts, replies, strict=True) for each in answers.settlements(reply, len(part))
+        ]
 
     async def turn(self, done: Sequence[tuple[Lease, Verdict]], order: Order) -> tuple[list[Settlement], Claim]:
         early: list[Settlement] = []
@@ -244,7 +246,7 @@ class RedisBroker:
             early = await self.settle(order.holder, done[:-BATCH])
         settle = self._done(order.holder, done[-BATCH:])
         words, claimed = await self.scripts.run("turn", scripts.FIRST + 1 + len(settle), *settle, *_order(order))
-        late = [Settlement(word.decode()) for word in words]
+        late = answers.settlements(words, len(done[-BATCH:]))
         return early + late, answers.claim(checked(claimed), strikes=order.strikes)
 
     def renew(self, holder: Holder, tokens: Sequence[str]) -> frozenset[str]:

@@ -31,14 +31,16 @@ _VERBS: dict[str, tuple[str, ...]] = {
     "since": (*_GATES, *_STRIKES, "since"),
 }
 _CLAIM = frozenset({"take", "read_entry", "failed"})
-_SETTLE = frozenset({"settle_one", "end_run", "close", "failed", "forget"})
+_SETTLE = frozenset({"complete", "settle_one", "end_run", "close", "failed", "forget"})
 OWN = {
-    "schedule": frozenset({"schedule_one", "place", "enqueue", "failed"}),
+    "schedule": frozenset({"schedule_one", "add_new", "failed"}),
     "claim": _CLAIM,
     "settle": _SETTLE,
     "turn": _CLAIM | _SETTLE,
 }
 """What stays a function of its own: that which these verbs, which are called for each task, do for each entry."""
+_STRAIGHT = {"schedule": "_alone"}
+"""What comes before everything else: the straight way of the ordinary case."""
 FIRST = 5
 """Where a verb's own arguments begin in ARGV; before them: base, execution ttl, dead letter ttl, most dead
 letters.
@@ -57,7 +59,8 @@ def _parts(verb: str, clock: str | None) -> list[str]:
 @cache
 def source(verb: str, clock: str | None = None) -> str:
     """Return a script's whole text; ``clock`` is Lua that defines ``clock()`` in place of the server's time."""
-    return linked(_parts(verb, clock), verb, FIRST, OWN.get(verb, frozenset()))
+    straight = _text(_STRAIGHT[verb]) if verb in _STRAIGHT else ""
+    return linked(_parts(verb, clock), verb, FIRST, OWN.get(verb, frozenset()), straight)
 
 
 def sources(clock: str | None = None) -> dict[str, str]:
@@ -66,5 +69,8 @@ def sources(clock: str | None = None) -> dict[str, str]:
 
 
 def written() -> dict[str, str]:
-    """Return the same as it is written, with what a script does not need, for those who look for mistakes."""
+    """Return the same as it is written, with what a script does not need, for those who look for mistakes.
+
+    What goes straight is not among it: it has names of its own for what comes after it.
+    """
     return {verb: "".join([*_parts(verb, None), f"return {verb}({FIRST})\n"]) for verb in _VERBS}

@@ -46,7 +46,7 @@ end
 
 -- What earlier scripts left undone, a bounded step.  Returns whether something is left again.
 local function do_chores()
-  local due = tried('ZRANGEBYSCORE', chores, '-inf', now(), 'LIMIT', 0, 10)
+  local due = tried('ZRANGEBYSCORE', chores, '-inf', stamp(), 'LIMIT', '0', '10')
   if not due or #due == 0 then return false end
   at_the_gates().serve(due)
   for _, chore in ipairs(due) do

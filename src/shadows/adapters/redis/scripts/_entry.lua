@@ -1,8 +1,23 @@
+-- Place a first attempt for now, as nearly all are, under a key that nothing is known of.  The fewer fields an entry has, the sooner those
+-- behind it are found and deleted, so this one says nothing that most would say alike.
+local function add_new(key, record, run, payload)
+  local id = try('XADD', stream, '*', 'v1', key, 'payload', payload)
+  if failed(id) then return nil, stream end
+  if run == '' then
+    call('HSET', record, 'state', 'queued', 'id', id)
+  else
+    call('HSET', record, 'state', 'queued', 'id', id, 'run', run)
+  end
+  placed = placed + 1
+  return 'scheduled', run
+end
+
 -- Place one call, which is new, or is replayed.  Returns a word (scheduled, already, struck, broken) and the run that has the key; or nothing
 -- and the key of ours that holds something else: then nothing was written.
 local function schedule_one(repeated, key, on_live, due, run, payload)
   local record = runs .. key
   local state = try('HGET', record, 'state')
+  if state == false and due == '' and not repeated and on_live ~= 'struck' then return add_new(key, record, run, payload) end
   if failed(state) then return 'broken', '' end
   local owner, cancel, watched, successor, id
   if state then owner, cancel, watched, successor, id = unpack(call('HMGET', record, 'run', 'cancel', 'watched', 'successor', 'id'), 1, 5) end
@@ -22,7 +37,7 @@ local function schedule_one(repeated, key, on_live, due, run, payload)
     if successor then remember(successor, key) end
     call('DEL', successors .. key)
     call('HSET', successors .. key, 'due', resolve(due) or now(), 'run', run, 'payload', payload)
-    call('HSET', record, 'successor', run)
+    annotate(record, 'successor', run)
     return 'scheduled', run
   end
   if LIVE[state] and not stranded then

@@ -107,7 +107,7 @@ local function make_doors()
     if me.at then tried('ZREM', base .. me.at, me.key) end
     if me.at and not at then call('HDEL', gated .. me.key, 'at') end
     me.at, me.mark = at, mark
-    call('HSET', me.record, 'gate', mark)
+    annotate(me.record, 'gate', mark)
     call('HSET', gated .. me.key, 'list', me.list, 'arrival', me.arrival, 'when', me.when or '')
     if at then call('HSET', gated .. me.key, 'at', at) end
     if me.calm then call('HSET', gated .. me.key, 'calm', 1) end
@@ -117,7 +117,7 @@ local function make_doors()
   local function rest(me, state)
     if not me.id then return call('HSET', me.record, 'state', state) end
     forget(me.id)
-    call('HDEL', me.record, 'worker', 'started', 'fence', 'lost', 'unknown', 'attempt')
+    call('HDEL', me.record, 'lease', 'fence', 'lost', 'unknown', 'attempt')
     stash(me.key, me.record, me.payload, 'state', state)
     if tonumber(me.attempt) > 1 then call('HSET', me.record, 'attempt', me.attempt) end
     if me.lost > 0 then call('HSET', me.record, 'lost', me.lost) end
@@ -211,7 +211,7 @@ local function make_doors()
     end
     if keep == 'attempt' or (keep and me.calm) then
       call('HDEL', gated .. key, 'list', 'at', 'when', keep == 'run' and 'arrival' or 'at')
-      call('HSET', me.record, 'gate', 'idle')
+      annotate(me.record, 'gate', 'idle')
     else
       call('DEL', gated .. key)
       tried('HDEL', me.record, 'gate')

@@ -16,7 +16,7 @@ local call, try = redis.call, redis.pcall
 
 local function now() return math.floor(clock()) end
 
--- The same as text: for the server to write a number costs as much as for it to look one up.
+-- The same as text: for the server to write a number costs as much as for it to look one up.  What is often asked is asked in text only.
 local stamped
 local function stamp()
   stamped = stamped or string.format('%d', now())
@@ -45,7 +45,7 @@ local earliest, is_earliest_known
 
 -- Returns whether the queue is something else.
 local function look_at_queue()
-  local first = try('ZRANGE', queue, 0, 0, 'WITHSCORES')
+  local first = try('ZRANGE', queue, '0', '0', 'WITHSCORES')
   if failed(first) then return true end
   earliest, is_earliest_known = tonumber(first[2]), true
 end
@@ -75,7 +75,7 @@ local function overwritten()
   ours = true
 end
 
-local last_fence
+local last_fence, written_fence
 local function no_fences()
   if counts then return end
   local last = try('GET', fences)
@@ -92,11 +92,21 @@ local is_fence_new
 local function new_fence()
   last_fence = (is_fence_new and last_fence or math.max(last_fence, math.floor(clock() * 1000))) + 1
   is_fence_new = true
-  return string.format('%d', last_fence)  -- Lua itself writes down 14 digits, and they have 16
+  written_fence = string.format('%d', last_fence)  -- Lua itself writes down 14 digits, and they have 16
+  return written_fence
 end
 
 local function keep_fences()
-  if is_fence_new then call('SET', fences, last_fence) end
+  if is_fence_new then call('SET', fences, written_fence) end
+end
+
+-- Write what most records do not have, and that there is such a thing: those who end a call look for it only then.
+local function annotate(record, ...) call('HSET', record, 'more', '1', ...) end
+
+-- A record says of its lease when it began and who has it: of all that one claim leases it is the same text.
+local function read_lease(lease)
+  local started, worker = string.match(lease or '', '^(%d+) (.*)$')
+  return worker or '', started or ''
 end
 
 -- Tell those who asked to hear of this record.
@@ -113,7 +123,7 @@ local function ring(count)
     waiting = 0
   end
   local rings = {}
-  for i = 1, math.min(count, BELL_MAX - waiting) do rings[i] = 1 end
+  for i = 1, math.min(count, BELL_MAX - waiting) do rings[i] = '1' end
   if #rings > 0 and call('LPUSH', bell, unpack(rings)) == #rings then call('PEXPIRE', bell, BELL_TTL) end
 end
 
@@ -144,7 +154,7 @@ local placed, soonest = 0, nil
 
 -- Returns the key that holds something else, if one does; where overwritten() has looked, none does.
 local function enqueue(key, record, attempt, when, payload, ...)
-  local id = try('XADD', stream, '*', 'version', '1', 'key', key, 'attempt', attempt, 'when', when, 'payload', payload)
+  local id = try('XADD', stream, '*', 'v1', key, 'payload', payload, 'attempt', attempt, 'when', when)
   if failed(id) then return stream end
   call('HSET', record, 'state', 'queued', 'id', id, ...)
   placed = placed + 1
@@ -355,11 +365,13 @@ end
 
 -- Returns key, attempt, due ('': as its id says), payload; or nothing, and whether a newer version may be able to read it.
 local function read_entry(fields)
-  if fields[1] ~= 'version' then return end
-  if fields[2] ~= '1' then return nil, string.find(fields[2], '^[1-9]%d?%d?%d?$') end
-  local key, attempt, when, payload = fields[4], fields[6], fields[8], fields[10]
-  if fields[3] ~= 'key' or fields[5] ~= 'attempt' or fields[7] ~= 'when' or fields[9] ~= 'payload' or not payload then return end
-  if not is_key(key) or not string.find(attempt, '^[1-9]%d*$') or #attempt > 9 then return end
+  if fields[1] ~= 'v1' then return nil, string.find(fields[1], '^v[1-9]%d?%d?%d?$') end
+  local key, payload, attempt, when = fields[2], fields[4], '1', ''
+  if fields[3] ~= 'payload' or not is_key(key) then return end
+  for i = 5, #fields, 2 do
+    if fields[i] == 'attempt' then attempt = fields[i + 1] elseif fields[i] == 'when' then when = fields[i + 1] end
+  end
+  if attempt ~= '1' and (not string.find(attempt, '^[1-9]%d*$') or #attempt > 9) then return end
   if when == '' or (string.find(when, '^%d+$') and #when <= 15) then return key, attempt, when, payload end
 end
 

@@ -73,7 +73,7 @@ local function write_strike(name, ends, hold, strike, pace)
 end
 
 local function newest_entry()
-  local last = try('XREVRANGE', strike_log, '+', '-', 'COUNT', 1)
+  local last = try('XREVRANGE', strike_log, '+', '-', 'COUNT', '1')
   if failed(last) then return { broken = true } end
   if not last[1] then return { id = '' } end
   local id, text = last[1][1], last[1][2][2]

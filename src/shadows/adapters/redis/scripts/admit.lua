@@ -17,7 +17,7 @@ local function admit_one(holder, key, id, fence, deliveries, list)
   if not payload or (not state and not holds(holder, id)) then return 'superseded', '' end
   if not state then  -- the record was evicted
     successor = recall(key)
-    call('HSET', record, 'state', 'running', 'fence', fence, 'worker', holder, 'started', now(), 'id', id)
+    call('HSET', record, 'state', 'running', 'fence', fence, 'lease', now() .. ' ' .. holder, 'id', id)
   end
   if cancel or successor then
     local seen = { fence = fence, run = run, cancel = cancel, watched = watched, successor = successor, reported = reported, gate = mark }

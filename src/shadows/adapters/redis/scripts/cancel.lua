@@ -8,9 +8,9 @@ local function cancel(first)
   local record = runs .. key
   local wrong = overwritten()
   if wrong then return wrong end
-  local found = try('HMGET', record, 'state', 'run', 'watched', 'successor', 'worker', 'fence', 'reported')
+  local found = try('HMGET', record, 'state', 'run', 'watched', 'successor', 'lease', 'fence', 'reported')
   if failed(found) then return record end
-  local state, run, watched, successor, worker, fence, reported = unpack(found, 1, 7)
+  local state, run, watched, successor, lease, fence, reported = unpack(found, 1, 7)
   if not LIVE[state] then return { 'not_live' } end
   if state == 'running' then
     if successor then
@@ -18,8 +18,8 @@ local function cancel(first)
       call('DEL', successors .. key)
       call('HDEL', record, 'successor')
     end
-    call('HSET', record, 'cancel', 1)
-    local inbox = base .. '!inbox:' .. (worker or '')
+    annotate(record, 'cancel', 1)
+    local inbox = base .. '!inbox:' .. read_lease(lease)
     if failed(try('RPUSH', inbox, fence .. ' ' .. key)) then call('DEL', inbox) else call('PEXPIRE', inbox, INBOX_TTL) end
     remember_all()
     return { 'requested' }

@@ -2,20 +2,21 @@
 --   position in the strike log, '1' to count what is left, '' or the number of this order to recover what is pending for this holder and
 --   not among the ids that follow.
 -- Returns {µs until the next call is due or -1, cursor, 1 if more may be ready, calls left or -1, 1 if presence knows the holder,
---   ms of the server's clock, messages from the inbox, news of the strike log or {}, then key, id, fence, attempt, due ('': as its id
---   says), deliveries, mark of its gates, payload for each lease}.
+--   ms of the server's clock, messages from the inbox, news of the strike log or {}, then key, id, fence, payload, rest for each lease}.
+--   rest is '' for the first lease of a first attempt, due as its id says, without gates; else 'attempt due deliveries mark', where due
+--   may be '' and mark is that of its gates.
 -- Guarantee: every lease returned is marked running under its own new fence in this step; nothing else was consumed.
-local PROMOTE, SWEEP, PAGE, NEWER = 50, 100, 200, '!newer:60000'
+local PROMOTE, SWEEP, PAGE, NEWER = '50', 100, 200, '!newer:60000'
 local SILENCE, GRACE, DAY = 1500, 10000, 86400000
-local HEADER, LEASE = 8, 8
+local HEADER, LEASE = 8, 5
 
 -- The leases of this claim are written behind the header of its answer.
-local claimed, given = { 0, 0, 0, 0, 0, 0, 0, 0 }, 0
+local claimed, given, leased = { 0, 0, 0, 0, 0, 0, 0, 0 }, 0, nil
 
 -- Move what is due to the stream, a bounded step at a time.
 local function promote()
   if (first_due() or math.huge) > now() then return end
-  local due = call('ZRANGEBYSCORE', queue, '-inf', now(), 'WITHSCORES', 'LIMIT', 0, PROMOTE)
+  local due = call('ZRANGEBYSCORE', queue, '-inf', stamp(), 'WITHSCORES', 'LIMIT', '0', PROMOTE)
   local gone = {}
   for i = 1, #due, 2 do
     local key, when = due[i], due[i + 1]
@@ -66,18 +67,22 @@ local function take(holder, most, id, fields, count)
     return
   end
   local record = runs .. key
-  local found = try('HMGET', record, 'id', 'state', 'cancel', 'watched', 'lost', 'unknown', 'gate')
+  local found = try('HMGET', record, 'id', 'state', 'more')
   if failed(found) then
     if quarantine(id, fields) then forget(id) end
     let_go_if_gated(key)
     return
   end
-  local owner, state, cancel, watched, lost, unknown, gate = unpack(found, 1, 7)
-  local deliveries = count + (tonumber(lost) or 0)
+  local owner, state, deliveries = found[1], found[2], count
   if state and (owner ~= id or not (state == 'queued' or state == 'running')) then return forget(id) end
   if not state then
     local successor = recall(key)
-    if successor then call('HSET', record, 'successor', successor) end
+    if successor then annotate(record, 'successor', successor) end
+  end
+  local cancel, watched, lost, unknown, gate
+  if found[3] then
+    cancel, watched, lost, unknown, gate = unpack(call('HMGET', record, 'cancel', 'watched', 'lost', 'unknown', 'gate'), 1, 5)
+    deliveries = count + (tonumber(lost) or 0)
   end
   if unknown then try('SREM', strangers, key) end
   if cancel or deliveries > most then return refuse(key, record, id, attempt, deliveries - 1, payload) end
@@ -86,10 +91,13 @@ local function take(holder, most, id, fields, count)
     if not gate then return end
   end
   local new, n = new_fence(), HEADER + LEASE * given
-  call('HSET', record, 'state', 'running', 'fence', new, 'worker', holder, 'started', stamp(), 'id', id)
+  leased = leased or stamp() .. ' ' .. holder
+  call('HSET', record, 'state', 'running', 'fence', new, 'lease', leased)
+  if not state then call('HSET', record, 'id', id) end
   if watched then announce(key, 'running', watched, new) end
-  claimed[n + 1], claimed[n + 2], claimed[n + 3], claimed[n + 4] = key, id, last_fence, attempt
-  claimed[n + 5], claimed[n + 6], claimed[n + 7], claimed[n + 8] = when, deliveries, gate or '', payload
+  local is_plain = attempt == '1' and when == '' and deliveries == 1 and not gate
+  claimed[n + 1], claimed[n + 2], claimed[n + 3], claimed[n + 4] = key, id, last_fence, payload
+  claimed[n + 5] = is_plain and '' or table.concat({ attempt, when, deliveries, gate or '' }, ' ')
   given = given + 1
 end
 
@@ -197,6 +205,7 @@ local function heartbeat(holder, horizon)
 end
 
 local function read_new(holder, wanted)
+  wanted = string.format('%d', wanted)
   local reply = try('XREADGROUP', 'GROUP', GROUP, holder, 'COUNT', wanted, 'STREAMS', stream, '>')
   if failed(reply) then
     ensure_group()
@@ -207,7 +216,7 @@ end
 
 local function read_inbox(holder)
   local inbox = base .. '!inbox:' .. holder
-  local messages = try('LRANGE', inbox, 0, -1)
+  local messages = try('LRANGE', inbox, '0', '-1')
   if failed(messages) or #messages > 0 then call('DEL', inbox) end
   return failed(messages) and {} or messages
 end

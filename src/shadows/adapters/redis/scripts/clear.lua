@@ -50,7 +50,7 @@ local function clear_ready(most, after, upto)
   local entries, ended, last = call('XRANGE', stream, '(' .. after, upto, 'COUNT', most), 0, after
   for _, entry in ipairs(entries) do
     last = entry[1]
-    local key = entry[2][3] == 'key' and entry[2][4]
+    local key = entry[2][1] == 'v1' and entry[2][2]
     local owner = key and try('HGET', runs .. key, 'id')
     if owner == last then ended = ended + end_waiting(key) end
   end

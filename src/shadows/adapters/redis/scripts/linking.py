@@ -45,10 +45,11 @@ class _Definition:
         return "function " in self.text.split("(", 1)[0]
 
 
-def linked(parts: Sequence[str], verb: str, first: int, own: frozenset[str] = frozenset()) -> str:
+def linked(parts: Sequence[str], verb: str, first: int, own: frozenset[str] = frozenset(), straight: str = "") -> str:
     """Return the whole text of a script, which calls the verb with the place of its first argument.
 
     What is called for each of many entries may be a function of its ``own``: to choose a branch costs a little as well.
+    What goes ``straight`` comes before anything is made; only constants are known to it.
     """
     needed = _needed([each for part in parts for each in _definitions(part)], verb)
     functions = [each for each in needed if each.is_function]
@@ -62,6 +63,7 @@ def linked(parts: Sequence[str], verb: str, first: int, own: frozenset[str] = fr
     bodies = [f"-- {min(each.names)}\n{_body(each.text)}" for each in branched]
     text = "".join(
         [
+            straight,
             *(f"local {', '.join(declared)}\n", *variables, "function branch(which, ...)\n", _choice(bodies), "end\n"),
             *(each.text.removeprefix("local ") for each in alone),
         ]

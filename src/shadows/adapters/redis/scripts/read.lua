@@ -41,13 +41,14 @@ end
 
 -- A run whose key went on by itself has its record among the past ones.
 local function read_past(run, key, payload, result)
-  local found = try('HMGET', past_of(run, key), 'state', 'attempt', 'fence', 'worker', 'started', 'ended', 'task', 'reason', 'payload', 'result',
-    'letter', 'cancel')
+  local found = try('HMGET', past_of(run, key), 'state', 'attempt', 'fence', 'lease', 'ended', 'task', 'reason', 'payload', 'result', 'letter',
+    'cancel')
   if failed(found) or not found[1] then return nil end
-  local state, attempt, fence, worker, started, ended, task, reason = unpack(found, 1, 8)
-  payload, result = payload and (found[11] and payload_of_letter(found[11]) or found[9]), result and found[10]
-  return { state, run, attempt or 1, '', fence or '', worker or '', started or '', ended or '', task or '', reason or '',
-    0, found[12] or '', 0, '', payload and 1 or 0, payload or '', result and 1 or 0, result or '', found[11] or '', {} }
+  local state, attempt, fence, lease, ended, task, reason, kept, outcome, letter, cancel = unpack(found, 1, 11)
+  local worker, started = read_lease(lease)
+  payload, result = payload and (letter and payload_of_letter(letter) or kept), result and outcome
+  return { state, run, attempt or 1, '', fence or '', worker, started, ended or '', task or '', reason or '',
+    0, cancel or '', 0, '', payload and 1 or 0, payload or '', result and 1 or 0, result or '', letter or '', {} }
 end
 
 local function read(first)
@@ -55,10 +56,11 @@ local function read(first)
   local record = runs .. key
   local wrong = overwritten()
   if wrong then return wrong end
-  local found = try('HMGET', record, 'state', 'run', 'attempt', 'id', 'fence', 'worker', 'started', 'ended', 'task', 'reason',
+  local found = try('HMGET', record, 'state', 'run', 'attempt', 'id', 'fence', 'lease', 'ended', 'task', 'reason',
     'cancel', 'successor', 'payload', 'lost', 'letter')
   if failed(found) then return record end
-  local state, run, attempt, id, fence, worker, started, ended, task, reason, cancel, successor, payload, lost, letter = unpack(found, 1, 15)
+  local state, run, attempt, id, fence, lease, ended, task, reason, cancel, successor, payload, lost, letter = unpack(found, 1, 14)
+  local worker, started = read_lease(lease)
   local wanted = ARGV[first + 5]
   if wanted and not (state and (run or '') == wanted) then
     local kept = read_past(wanted, key, ARGV[first + 2] == '1', ARGV[first + 3] == '1')
@@ -69,8 +71,8 @@ local function read(first)
   if state == 'queued' or state == 'running' then
     local entry = id and call('XRANGE', stream, id, id)[1]
     if entry then
-      local fields = entry[2]
-      attempt, due, payload = fields[6], fields[8] ~= '' and fields[8] or string.match(id, '^%d+'), fields[10]
+      local _, number, when, arguments = read_entry(entry[2])
+      attempt, due, payload = number, when and due_of(id, when) or '', arguments
     end
     if state == 'running' then deliveries = deliveries_of(id, lost) end
   elseif state == 'scheduled' then
@@ -80,7 +82,7 @@ local function read(first)
     if failed(due) or not due then due = '' end
   end
   -- Whoever may only look is not heard here; such a watcher looks again by itself.
-  if ARGV[first + 1] == '1' and LIVE[state] then redis.pcall('HSET', record, 'watched', 1) end
+  if ARGV[first + 1] == '1' and LIVE[state] then redis.pcall('HSET', record, 'watched', 1, 'more', 1) end
   if letter then payload = payload_of_letter(letter) end
   payload = ARGV[first + 2] == '1' and fetch(key, payload) or nil
   if ARGV[first + 3] == '1' then
@@ -88,7 +90,7 @@ local function read(first)
     if failed(result) then result = nil end
   end
   local waits = ARGV[first + 4] == '1' and LIVE[state] and state ~= 'running'
-  return { state, run or '', attempt or 1, due, fence or '', worker or '', started or '', ended or '', task or '', reason or '',
+  return { state, run or '', attempt or 1, due, fence or '', worker, started, ended or '', task or '', reason or '',
     deliveries, cancel or '', successor and 1 or 0, successor or '', payload and 1 or 0, payload or '', result and 1 or 0, result or '',
     letter or '', waits and standing_of(key, record) or {} }
 end

@@ -8,7 +8,7 @@ local function report(first)
   if failed(found) or found[1] ~= 'running' or found[2] ~= fence or found[5] ~= id then return { 0 } end
   if not found[4] then
     call('DEL', reports .. key)
-    call('HSET', record, 'reported', 1)
+    annotate(record, 'reported', 1)
   end
   if failed(try('HSET', reports .. key, unpack(ARGV, first + 3))) then return reports .. key end
   if found[3] then

@@ -3,21 +3,26 @@
 --   the next occurrence.
 --   Of a hold, reason is the strike, task the position that it was judged with, and due when the call was due.
 --   A first attempt that ended well, with nothing to keep of it, is only: key, id, fence, done, task.
--- Returns a word (settled, cancelled, buried, superseded, broken) for each.
+-- Returns a number and a word (cancelled, buried, superseded, broken) for each that was not simply settled; they are counted from 0.
 -- Guarantee: each lease counts once, and what follows from it (record, result, next attempt or occurrence, successor,
 --   message) is one step.
 local SETTLED, DONE = 12, 5
 
+local function payload_at(id)
+  local entry = call('XRANGE', stream, id, id)[1]
+  return entry and entry[2][4]
+end
+
 -- A failed run keeps its payload as long as its record, so that it can be replayed.
 local function keep_payload(key, record, id, ttl)
-  local entry = call('XRANGE', stream, id, id)[1]
-  if not entry or not entry[2][10] then return end
-  stash(key, record, entry[2][10], 'state', 'failed')
+  local payload = payload_at(id)
+  if not payload then return end
+  stash(key, record, payload, 'state', 'failed')
   call('PEXPIRE', base .. key, ttl)
 end
 
 local function place_again(key, record, due, attempt, body, ...)
-  call('HDEL', record, 'worker', 'started', 'fence', 'lost', 'unknown', 'attempt')
+  call('HDEL', record, 'lease', 'fence', 'lost', 'unknown', 'attempt')
   place(key, record, due, attempt, body, ...)
 end
 
@@ -30,8 +35,8 @@ local function perpetuate(key, record, seen, id, state, body, marks, follow)
     local gone = past_of(seen.run, key)
     if failed(try('RENAME', record, gone)) then call('DEL', gone) end
     if body ~= '' then marks[#marks + 1], marks[#marks + 2] = 'result', body end
-    local entry = state == 'failed' and call('XRANGE', stream, id, id)[1]
-    if entry and entry[2][10] then marks[#marks + 1], marks[#marks + 2] = 'payload', entry[2][10] end
+    local kept = state == 'failed' and payload_at(id)
+    if kept then marks[#marks + 1], marks[#marks + 2] = 'payload', kept end
     call('HSET', gone, 'state', state, 'ended', stamp(), unpack(marks))
     call('PEXPIRE', gone, TTL)
   end
@@ -64,8 +69,8 @@ local function put_back(key, record, seen, attempt, deliveries, body, patience)
     return give_up(key, record, seen, 'unknown-task', attempt, deliveries - 1, body) and 'buried' or 'broken'
   end
   if seen.gate then let_go(key, 'attempt') end
-  local marks = { 'unknown', since }
-  if deliveries > 1 then marks[3], marks[4] = 'lost', deliveries - 1 end
+  local marks = { 'more', 1, 'unknown', since }
+  if deliveries > 1 then marks[5], marks[6] = 'lost', deliveries - 1 end
   place_again(key, record, now() + math.min(60000, waited + 1000), attempt, body, unpack(marks))
   call('HINCRBY', record, 'returned', 1)
   try('SADD', strangers, key)
@@ -75,14 +80,26 @@ end
 
 -- The call waits at a strike, unless the list has moved on since that was judged: then it is judged anew.
 local function hold_back(key, record, seen, strike, position, due, attempt, lost, body)
-  local marks = lost > 0 and { 'lost', lost } or {}
+  local marks = lost > 0 and { 'more', 1, 'lost', lost } or {}
   if position ~= newest_strike().id or not tried('ZADD', at_strikes, seen.fence or 0, key) then
     return place_again(key, record, nil, attempt, body, unpack(marks))
   end
-  call('HDEL', record, 'id', 'worker', 'started', 'fence', 'lost', 'unknown', 'attempt')
+  call('HDEL', record, 'id', 'lease', 'fence', 'lost', 'unknown', 'attempt')
   call('HSET', gated .. key, 'at', '!held', 'when', due)
   if tonumber(attempt) > 1 then call('HSET', record, 'attempt', attempt) end
   stash(key, record, body, 'state', 'parked', 'gate', 'parked', 'strike', strike, unpack(marks))
+end
+
+-- End a first attempt that ended well, of which nothing is to be kept but its record; as nearly all are.  Returns false where there is
+-- more to it: then nothing was written.
+local function complete(key, id, fence, task)
+  local record = runs .. key
+  local found = try('HMGET', record, 'state', 'fence', 'more')
+  if found[1] ~= 'running' or found[2] ~= fence or found[3] or TTL == '0' then return false end
+  call('HSET', record, 'state', 'completed', 'ended', stamp(), 'task', task)
+  call('PEXPIRE', record, TTL)
+  forget(id)
+  return 'settled'
 end
 
 -- What is known of the call that is being settled; one table, for there are many of them.
@@ -123,7 +140,7 @@ local function settle_one(holder, patience, key, id, fence, kind, state, reason,
   elseif kind == 'again' then
     place_again(key, record, resolve(due), attempt, body)
   elseif tonumber(deliveries) > 1 then
-    place_again(key, record, nil, attempt, body, 'lost', deliveries - 1)
+    place_again(key, record, nil, attempt, body, 'more', 1, 'lost', deliveries - 1)
   else
     place_again(key, record, nil, attempt, body)
   end
@@ -144,18 +161,22 @@ end
 
 local function settle(first, last)
   last = last or #ARGV
-  local holder, patience, words, i = ARGV[first], tonumber(ARGV[first + 1]), {}, first + 2
+  local holder, patience, words, i, n = ARGV[first], tonumber(ARGV[first + 1]), {}, first + 2, 0
   local wrong = overwritten() or unfit(i, last)
   if wrong then return wrong end
   while i <= last do
+    local word
     if ARGV[i + 3] == 'done' then
       local key, id, fence, _, task = unpack(ARGV, i, i + DONE - 1)
-      words[#words + 1] = settle_one(holder, patience, key, id, fence, 'end', 'completed', '', task, '', '1', '1', '', '')
+      word = complete(key, id, fence, task)
+        or settle_one(holder, patience, key, id, fence, 'end', 'completed', '', task, '', '1', '1', '', '')
       i = i + DONE
     else
-      words[#words + 1] = settle_one(holder, patience, unpack(ARGV, i, i + SETTLED - 1))
+      word = settle_one(holder, patience, unpack(ARGV, i, i + SETTLED - 1))
       i = i + SETTLED
     end
+    if word ~= 'settled' then words[#words + 1], words[#words + 2] = n, word end
+    n = n + 1
   end
   finish()
   return words

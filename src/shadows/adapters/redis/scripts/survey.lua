@@ -70,11 +70,12 @@ local function list_ready(from, most)
   for _, entry in ipairs(call('XRANGE', stream, from, '+', 'COUNT', most)) do
     local id, n = entry[1], #out
     local key, attempt, when, payload = read_entry(entry[2])
-    local found = key and try('HMGET', runs .. key, 'id', 'state', 'run', 'worker', 'started', 'fence', 'cancel', 'successor', 'lost')
+    local found = key and try('HMGET', runs .. key, 'id', 'state', 'run', 'lease', 'fence', 'cancel', 'successor', 'lost')
     local mine = found and not failed(found) and found[1] == id
-    local state, run, worker, started, fence, cancel, successor, lost = unpack(mine and found or {}, 2, 9)
+    local state, run, lease, fence, cancel, successor, lost = unpack(mine and found or {}, 2, 8)
+    local worker, started = read_lease(lease)
     out[n + 1], out[n + 2], out[n + 3], out[n + 4] = id, key or '', state or '', run or ''
-    out[n + 5], out[n + 6], out[n + 7], out[n + 8] = attempt or '', when and due_of(id, when) or '', worker or '', started or ''
+    out[n + 5], out[n + 6], out[n + 7], out[n + 8] = attempt or '', when and due_of(id, when) or '', worker, started
     out[n + 9], out[n + 10], out[n + 11] = fence or '', state == 'running' and deliveries_of(id, lost) or 0, cancel or ''
     out[n + 12], out[n + 13], out[n + 14] = successor and 1 or 0, successor or '', payload or ''
   end
