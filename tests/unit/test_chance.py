@@ -3,6 +3,9 @@ from __future__ import annotations
 import os
 import re
 import threading
+from types import SimpleNamespace
+
+import pytest
 
 from shadows import chance
 
@@ -13,8 +16,15 @@ def test_names_are_as_long_as_they_say_and_never_the_same() -> None:
     requests = [chance.request_id() for _ in range(1_000)]
     assert all(re.fullmatch("[0-9a-f]{32}", key) for key in keys)
     assert all(re.fullmatch("[0-9a-f]{16}", request) for request in requests)
-    halves = [key[i : i + 16] for key in keys for i in (0, 16)]
-    assert len({*halves, *requests}) == 3_000
+    assert len({*(key[16:] for key in keys), *requests}) == 2_000
+
+
+def test_a_key_that_is_made_later_sorts_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is due at the same time becomes ready in the order of its keys: who was first is first."""
+    moments = iter(range(10**18, 10**18 + 1_000))
+    monkeypatch.setattr(chance, "time", SimpleNamespace(time_ns=lambda: next(moments)))
+    keys = [chance.key() for _ in range(1_000)]
+    assert keys == sorted(keys)
 
 
 def test_threads_get_names_of_their_own() -> None:

@@ -99,7 +99,7 @@ def test_every_field_that_a_script_reads_is_told() -> None:
     entries = re.findall(r"'XADD', (?:stream|KEYS\[1\]), '\*', (.*?)\)\n", SCRIPTS)
     written = [re.findall(r"'(\w+)'", entry) for entry in entries]
     every = list(wire_format.ENTRY)
-    assert sorted(written) == [every[:2], every[:2], every]
+    assert sorted(written) == [every[:2], every[:2], every[:3], every]
 
 
 def test_llms_txt_has_a_line_for_each_page_of_the_navigation() -> None:

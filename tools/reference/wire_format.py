@@ -90,8 +90,8 @@ RECORD: Final[Mapping[str, str]] = {
 ENTRY: Final[Mapping[str, str]] = {
     "v1": "the key, encoded as in the names of keys; the name of this field is the version of the layout",
     "payload": "the payload",
-    "attempt": "which attempt this is; may be missing: the first",
     "when": "when the call was due; missing or empty: when it was placed, which the entry's id tells",
+    "attempt": "which attempt this is; missing: the first",
 }
 """The fields of an entry of the stream, in this order."""
 

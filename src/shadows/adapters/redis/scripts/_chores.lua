@@ -16,7 +16,7 @@ local function release_one(key, paces)
   local record = runs .. key
   local found = tried('HMGET', record, 'state', 'strike', 'attempt', 'watched', 'payload')
   if not found or found[1] ~= 'parked' or not found[2] then return tried('ZREM', at_strikes, key) end
-  local name, attempt, watched, payload = found[2], found[3] or 1, found[4], fetch(key, found[5]) or ''
+  local name, attempt, watched, payload = found[2], found[3] or '1', found[4], fetch(key, found[5]) or ''
   local pace, due = string.match(paces[name] or '', '^(%d+) (%d+)$')
   if not pace then return end
   due = math.max(now(), tonumber(due))

@@ -47,9 +47,8 @@ local function make_doors()
 
   local function make_ready(key, attempt, when, inline, watched)
     local payload = fetch(key, inline) or ''
-    enqueue(key, runs .. key, attempt or 1, when or '', payload)
-    call('DEL', base .. key)
-    call('HDEL', runs .. key, 'payload')
+    enqueue(key, runs .. key, attempt or '1', when or '', payload)
+    unstash(key, runs .. key, inline)
     announce(key, 'queued', watched)
   end
 

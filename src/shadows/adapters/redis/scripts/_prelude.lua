@@ -144,6 +144,11 @@ local function fetch(key, inline)
   return not failed(beside) and beside or nil
 end
 
+-- The message has the payload now.  Of what lies beside it is not even asked where the record had it: among a million, to look costs.
+local function unstash(key, record, inline)
+  if inline then call('HDEL', record, 'payload') else call('DEL', base .. key) end
+end
+
 -- The consumer group vanishes with a FLUSHALL or at somebody's hand: make it again before anything needs it.
 local function ensure_group()
   if failed(try('XPENDING', stream, GROUP)) then call('XGROUP', 'CREATE', stream, GROUP, '0', 'MKSTREAM') end
@@ -154,7 +159,12 @@ local placed, soonest = 0, nil
 
 -- Returns the key that holds something else, if one does; where overwritten() has looked, none does.
 local function enqueue(key, record, attempt, when, payload, ...)
-  local id = try('XADD', stream, '*', 'v1', key, 'payload', payload, 'attempt', attempt, 'when', when)
+  local id
+  if attempt == '1' then
+    id = try('XADD', stream, '*', 'v1', key, 'payload', payload, 'when', when)
+  else
+    id = try('XADD', stream, '*', 'v1', key, 'payload', payload, 'when', when, 'attempt', attempt)
+  end
   if failed(id) then return stream end
   call('HSET', record, 'state', 'queued', 'id', id, ...)
   placed = placed + 1

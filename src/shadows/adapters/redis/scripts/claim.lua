@@ -26,8 +26,7 @@ local function promote()
     gone[#gone + 1] = key
     if payload then
       enqueue(key, record, found[2] or '1', when, payload)
-      call('DEL', base .. key)
-      call('HDEL', record, 'payload')
+      unstash(key, record, found[1])
       announce(key, 'queued', found[3])
     elseif bury({ 'reason', 'undecodable', 'key', key, 'payload', fetch(key) or '' }) then
       if failed(found) then call('DEL', base .. key) else wipe(key, record) end
