@@ -5,6 +5,7 @@
 | `run.py`      | the command: which entrants, how often, where the results go                        |
 | `entrants.py` | who is measured, from which packages, with which settings                           |
 | `measures.py` | what is measured of each: add and drain, I/O, waiting                               |
+| `turns.py`    | how long one script keeps the server's processor                                    |
 | `growth.py`   | what becomes of shadows as the backlog grows, and with more workers                 |
 | `imports.py`  | how long it takes to import each                                                    |
 | `targets.py`  | what was promised, and whether it is so                                             |

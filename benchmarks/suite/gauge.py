@@ -85,6 +85,11 @@ class Gauge:
         """Give how many connections others have."""
         return sum(each["name"] != NAME for each in self._client.client_list())
 
+    def processor(self) -> float:
+        """Give the seconds of processor time that the server has used."""
+        told = self._client.info("cpu")
+        return float(told["used_cpu_user"]) + float(told["used_cpu_sys"])
+
     def watch_slow(self) -> None:
         """Begin to note what takes longer than half a millisecond."""
         self._client.config_set("slowlog-log-slower-than", 500)

@@ -7,6 +7,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any, Final
 
+from benchmarks.suite import turns
 from benchmarks.suite.entrants import ENTRANTS
 from benchmarks.suite.gauge import Gauge
 from benchmarks.suite.process import Child, producer, wait_for
@@ -50,7 +51,8 @@ def _pairs(small: Server, large: Server, kind: str, million: int, pairs: int) ->
     """
     Gauge(large.url).clear()
     much = _fill(large, million, scheduled=kind == "scheduled")
-    part = million // pairs - LEFT
+    script = turns.longest(large.url)
+    part = (million - turns.TAKEN) // pairs - LEFT
     looks: dict[str, list[dict[str, float]]] = {"small": [], "large": []}
     for pair in range(pairs):
         Gauge(small.url).clear()
@@ -72,6 +74,7 @@ def _pairs(small: Server, large: Server, kind: str, million: int, pairs: int) ->
             name: sum(look["commands"] for look in of) / sum(look["ran"] for look in of) for name, of in looks.items()
         },
         "longest": max(look["longest"] for look in looks["large"]),
+        "script": script,
         **{name: statistics.median(look["rate"] for look in of) for name, of in looks.items()},
     }
 

@@ -123,7 +123,8 @@ def _growth(results: Results) -> str:
             f"{growth[kind]['ratio']:.2f}",
             _number(growth[kind].get("ratio of as many"), 2),
             *(f"{growth[kind]['commands'][which]:.2f}" for which in ("small", "large")),
-            f"{growth[kind]['longest']:.1f} ms",
+            _number(growth[kind].get("script"), 1),
+            f"{growth[kind]['longest']:.1f}",
         ]
         for kind in ("ready", "scheduled")
     ]
@@ -136,7 +137,8 @@ def _growth(results: Results) -> str:
         "of as many calls",
         "commands a call, of 10,000",
         million,
-        "longest script",
+        "longest script, ms of the processor",
+        "by the clock",
     ]
     return _table(heads, rows)
 
