@@ -284,3 +284,13 @@ async def test_flushing_everything_leaves_no_gate_closed(real: ServerHarness) ->
     real.set_clock()
     assert await settle(broker, who, lease, done()) == "superseded"
     await held(real, "c", *EVERY)
+
+
+async def test_a_call_whose_message_was_deleted_passes_no_gate(real: ServerHarness) -> None:
+    """FAULT 52: its worker is told that it has it no more, and its key can be used again."""
+    broker, who = real.broker, worker()
+    await place(broker, call("a", b"old"))
+    lease = await take_one(broker, who)
+    real.ask("XDEL", real.key("stream"), lease.token)
+    assert await admit(broker, who, lease, ONE) == Admission(Passage.SUPERSEDED)
+    assert await place(broker, call("a", b"new")) == ["scheduled"]

@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 CALLS, PID = 40_000, 7
-dice = random.Random(1)
 
 
 def lines(blocks: Callable[[int], float], kB: Callable[[int], float] = lambda _: 60_000, pid: int = PID) -> Any:  # noqa: N803
     """Return what a worker says that uses so much after so many calls, give or take what is in flight."""
+    dice = random.Random(1)
     return [
         {
             "what": "used",

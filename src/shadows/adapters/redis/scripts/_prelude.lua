@@ -375,7 +375,8 @@ end
 
 -- Returns key, attempt, due ('': as its id says), payload; or nothing, and whether a newer version may be able to read it.
 local function read_entry(fields)
-  if fields[1] ~= 'v1' then return nil, string.find(fields[1], '^v[1-9]%d?%d?%d?$') end
+  local version = fields[1] or ''
+  if version ~= 'v1' then return nil, string.find(version, '^v[1-9]%d?%d?%d?$') end
   local key, payload, attempt, when = fields[2], fields[4], '1', ''
   if fields[3] ~= 'payload' or not is_key(key) then return end
   for i = 5, #fields, 2 do
