@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
 import attrs
@@ -37,7 +38,8 @@ def longest(url: str) -> float:
 async def _costs(url: str) -> list[float]:
     gauge, holder = Gauge(url), Holder("turns", f"turns@bench:{LEASE}", LEASE)
     order = Order(holder, TRIP, sweep="-", count=False)
-    idle = min(_spent(gauge, gauge.processor()) for _ in range(TURNS))
+    looks = [gauge.processor() for _ in range(TURNS)]
+    idle = min(after - before for before, after in pairwise(looks))  # what a look itself takes
     found: list[float] = []
     async with Shadow("bench", url) as shadow:
         broker = shadow.opened().backend.broker
@@ -46,14 +48,10 @@ async def _costs(url: str) -> list[float]:
         for _ in range(TURNS):
             before = gauge.processor()
             _, claim = await broker.turn([(lease, verdict.completed("noop")) for lease in held], order)
-            found.append(_spent(gauge, before) - idle)
+            found.append(gauge.processor() - before - idle)
             held = await _filled(broker, order, [*claim.leases])
         await broker.settle(holder, [(lease, verdict.completed("noop")) for lease in held])
     return found
-
-
-def _spent(gauge: Gauge, before: float) -> float:
-    return gauge.processor() - before
 
 
 async def _filled(broker: Broker, order: Order, held: list[Lease]) -> list[Lease]:

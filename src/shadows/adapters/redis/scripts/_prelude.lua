@@ -88,16 +88,14 @@ end
 -- A server may lose what it did last: an older copy of its memory is loaded, or a replica takes over that had not heard of it.  Who holds a
 -- lease from then must find another fence on the call when he comes to settle it, so fences go up with the clock, as the ids of messages
 -- do.  They count microseconds, of which there are more than leases can be given.
-local is_fence_new
 local function new_fence()
-  last_fence = (is_fence_new and last_fence or math.max(last_fence, math.floor(clock() * 1000))) + 1
-  is_fence_new = true
+  last_fence = (written_fence and last_fence or math.max(last_fence, math.floor(clock() * 1000))) + 1
   written_fence = string.format('%d', last_fence)  -- Lua itself writes down 14 digits, and they have 16
   return written_fence
 end
 
 local function keep_fences()
-  if is_fence_new then call('SET', fences, written_fence) end
+  if written_fence then call('SET', fences, written_fence) end
 end
 
 -- Write what most records do not have, and that there is such a thing: those who end a call look for it only then.

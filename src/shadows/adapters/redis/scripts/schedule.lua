@@ -9,11 +9,12 @@ local function schedule(first)
   if wrong then return wrong end
   local news = strike_news(ARGV[first])
   if news then return { news } end
-  local all, repeated, answers, n = ARGV, ARGV[first + 1] == '1', {}, 0
-  for i = first + 2, #all, 5 do
-    local word, run = schedule_one(repeated, all[i], all[i + 1], all[i + 2], all[i + 3], all[i + 4])
+  local repeated, answers = ARGV[first + 1] == '1', {}
+  for i = first + 2, #ARGV, 5 do
+    local word, run = schedule_one(repeated, unpack(ARGV, i, i + 4))
     if not word then return run end
-    answers[n + 1], answers[n + 2], n = word, run, n + 2
+    answers[#answers + 1] = word
+    answers[#answers + 1] = run
   end
   finish()
   return answers

@@ -21,9 +21,11 @@ local function keep_payload(key, record, id, ttl)
   call('PEXPIRE', base .. key, ttl)
 end
 
+-- What follows `body` is what most calls do not have.
 local function place_again(key, record, due, attempt, body, ...)
   call('HDEL', record, 'lease', 'fence', 'lost', 'unknown', 'attempt')
-  place(key, record, due, attempt, body, ...)
+  if ... then annotate(record, ...) end
+  place(key, record, due, attempt, body)
 end
 
 -- The key goes on to its next occurrence.  Who has a handle on the run that ended still finds its record, among the past ones.
@@ -69,8 +71,8 @@ local function put_back(key, record, seen, attempt, deliveries, body, patience)
     return give_up(key, record, seen, 'unknown-task', attempt, deliveries - 1, body) and 'buried' or 'broken'
   end
   if seen.gate then let_go(key, 'attempt') end
-  local marks = { 'more', 1, 'unknown', since }
-  if deliveries > 1 then marks[5], marks[6] = 'lost', deliveries - 1 end
+  local marks = { 'unknown', since }
+  if deliveries > 1 then marks[3], marks[4] = 'lost', deliveries - 1 end
   place_again(key, record, now() + math.min(60000, waited + 1000), attempt, body, unpack(marks))
   call('HINCRBY', record, 'returned', 1)
   try('SADD', strangers, key)
@@ -80,14 +82,15 @@ end
 
 -- The call waits at a strike, unless the list has moved on since that was judged: then it is judged anew.
 local function hold_back(key, record, seen, strike, position, due, attempt, lost, body)
-  local marks = lost > 0 and { 'more', 1, 'lost', lost } or {}
+  local marks = lost > 0 and { 'lost', lost } or {}
   if position ~= newest_strike().id or not tried('ZADD', at_strikes, seen.fence or 0, key) then
     return place_again(key, record, nil, attempt, body, unpack(marks))
   end
   call('HDEL', record, 'id', 'lease', 'fence', 'lost', 'unknown', 'attempt')
   call('HSET', gated .. key, 'at', '!held', 'when', due)
   if tonumber(attempt) > 1 then call('HSET', record, 'attempt', attempt) end
-  stash(key, record, body, 'state', 'parked', 'gate', 'parked', 'strike', strike, unpack(marks))
+  stash(key, record, body, 'state', 'parked', 'gate', 'parked', 'strike', strike)
+  if lost > 0 then annotate(record, 'lost', lost) end
 end
 
 -- End a first attempt that ended well, of which nothing is to be kept but its record; as nearly all are.  Returns false where there is
@@ -140,7 +143,7 @@ local function settle_one(holder, patience, key, id, fence, kind, state, reason,
   elseif kind == 'again' then
     place_again(key, record, resolve(due), attempt, body)
   elseif tonumber(deliveries) > 1 then
-    place_again(key, record, nil, attempt, body, 'more', 1, 'lost', deliveries - 1)
+    place_again(key, record, nil, attempt, body, 'lost', deliveries - 1)
   else
     place_again(key, record, nil, attempt, body)
   end
