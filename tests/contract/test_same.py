@@ -243,8 +243,14 @@ class SameAnswers(RuleBasedStateMachine):
         return due if due.at is None else Due(at=self.began + due.at)
 
     def seed(self, draw: Draw) -> None:
+        """Seed, half of the time one key under several definitions, and now and then what was cancelled just before."""
         drawn = draw(st.lists(seeds, min_size=1, max_size=3))
+        if draw(st.booleans()):
+            drawn = [attrs.evolve(one, key=drawn[0].key) for one in drawn]
         batch = [attrs.evolve(one, due=self.dated(one.due)) for one in drawn]
+        if not draw(st.integers(0, 2)):
+            self.same("seed", batch, restart=False)
+            self.same("cancel", drawn[0].key)
         self.ran.update(f"seed {word}" for word in self.same("seed", batch, restart=draw(st.sampled_from(RESTARTS))))
 
     def claim(self, draw: Draw) -> None:
@@ -261,6 +267,8 @@ class SameAnswers(RuleBasedStateMachine):
 
     def redeliver(self, draw: Draw) -> None:
         """Let leases run out, and look for them: when that was a silence, once more after the time that it spares."""
+        if draw(st.booleans()):
+            self.start(draw)
         lender, heir = draw(self.holders), draw(self.holders)
         self.compare(lender, *self.both("claim", Order(lender, 4, 5)))
         self.age(draw(st.sampled_from([6, 31, 31])))
@@ -315,11 +323,13 @@ class SameAnswers(RuleBasedStateMachine):
 
     def replay(self, draw: Draw) -> None:
         """Replay dead letters, or failed runs by their keys; now and then once more, as if the answer was lost."""
+        if draw(st.booleans()):
+            self.bury(draw)
         self.read_strikes()
         batches: tuple[list[Replay], list[Replay]] = ([], [])
         for found in draw(st.lists(st.sampled_from([None, *self.letters()]), min_size=1, max_size=3)):
             key = (found[0].key if found else None) or draw(keys)
-            asked = Replay(key, draw(st.sampled_from(["1", "4", "5", "6"])), "", self.dated(draw(dues)), draw(struck))
+            asked = Replay(key, draw(st.sampled_from(["1", "4", "5", "6"])), "", self.dated(draw(dues)), draw(st.booleans()))
             for i, batch in enumerate(batches):
                 batch.append(attrs.evolve(asked, letter=found[i].id if found else ""))
         repeated = draw(st.booleans())
@@ -330,7 +340,17 @@ class SameAnswers(RuleBasedStateMachine):
         assert answers[0] == answers[1]
         self.ran.update(f"replay {word}" for word in answers[0])
 
+    def bury(self, draw: Draw) -> None:
+        """Give up what is claimed now: without this, most histories have no dead letter."""
+        self.start(draw)
+        real, model = self.batch(self.pairs[-1:], [("dead", b"", AT_ONCE, "", None)])
+        for pair in self.pairs[-1:]:
+            answer, expected = self.both("settle", pair.holder, real, model=(pair.holder, model))
+            assert answer == expected
+
     def discard(self, draw: Draw) -> None:
+        if draw(st.booleans()):
+            self.bury(draw)
         some = [pair for pair in self.letters() if draw(st.booleans())]
         real, model = [pair[0].id for pair in some], [pair[1].id for pair in some]
         assert self.both("discard", [*real, "1-1"], model=([*model, "1-1"],)) == ([*[True] * len(some), False],) * 2
