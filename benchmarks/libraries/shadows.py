@@ -5,6 +5,8 @@
 from __future__ import annotations
 
 import asyncio
+import signal
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -65,10 +67,14 @@ class Producer:
 
 
 def work(url: str, settings: Settings, record: Record) -> None:
-    """Work until it is killed."""
+    """Work until it is killed, or asked to end."""
 
     async def forever() -> None:
+        ended: asyncio.Task[None] | None = asyncio.current_task()
+        assert ended is not None  # noqa: S101
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ended.cancel)
         async with _shadow(url, settings, record) as shadow, Worker(shadow, concurrency=settings["slots"]) as worker:
             await worker.run_forever()
 
-    asyncio.run(forever())
+    with suppress(asyncio.CancelledError):
+        asyncio.run(forever())

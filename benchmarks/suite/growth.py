@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 SHADOWS: Final = ENTRANTS["shadows"]
 DRAINED: Final = 10_000
 """The small backlog."""
-LEFT: Final = 500
-"""Calls of each part of the large backlog that nobody waits for: a worker that is killed holds some of them."""
+SPARE: Final = 0.1
+"""The part of each slice of the large backlog that nobody waits for: a worker goes on until it is asked to end."""
 LIMIT: Final = 150.0
 """Seconds that a part may take."""
 BATCH: Final = 1_000
@@ -28,8 +28,13 @@ AHEAD: Final = 3.0
 """Seconds between the last add and the time at which scheduled calls are due."""
 
 
-def growth(small: Server, large: Server, *, million: int, pairs: int, sizes: tuple[int, ...]) -> dict[str, Any]:
-    """Compare a backlog of 10,000 with one of a million, in turns, and look at sizes between."""
+def growth(
+    small: Server, large: Server, *, million: int, pairs: int, slices: int, sizes: tuple[int, ...]
+) -> dict[str, Any]:
+    """Compare a backlog of 10,000 with one of a million, in turns, and look at sizes between.
+
+    In a pair each is drained so many times, for a small backlog lasts for half a second, which may be any.
+    """
     found: dict[str, Any] = {"million": million, "drained": DRAINED}
     for kind in ("ready", "scheduled"):
         points: list[dict[str, float]] = []
@@ -40,26 +45,31 @@ def growth(small: Server, large: Server, *, million: int, pairs: int, sizes: tup
             points.append({"backlog": size, **_look(small, record, size)})
             record.remove()
             print(f"growth, {kind}, {size:,}: {points[-1]['rate']:,.0f}/s", file=sys.stderr, flush=True)
-        found[kind] = _pairs(small, large, kind, million, pairs) | {"points": points}
+        found[kind] = _pairs(small, large, kind, million, pairs, slices) | {"points": points}
     return found
 
 
-def _pairs(small: Server, large: Server, kind: str, million: int, pairs: int) -> dict[str, Any]:
-    """Drain the million in so many parts, and before each of them a small backlog.
+def _pairs(small: Server, large: Server, kind: str, million: int, pairs: int, slices: int) -> dict[str, Any]:
+    """Drain the million in so many parts, and each part in slices, with a small backlog before each slice.
 
     Commands are counted over the whole: calls that come due are promoted ahead of the first part.
     """
     Gauge(large.url).clear()
     much = _fill(large, million, scheduled=kind == "scheduled")
     script = turns.longest(large.url)
-    part = (million - turns.TAKEN) // pairs - LEFT
+    calls = million - turns.TAKEN
+    part = int(calls / (pairs * slices) * (1 - SPARE))
     looks: dict[str, list[dict[str, float]]] = {"small": [], "large": []}
     for pair in range(pairs):
-        Gauge(small.url).clear()
-        little = _fill(small, DRAINED, scheduled=kind == "scheduled")
-        looks["small"].append(_look(small, little, DRAINED))
-        little.remove()
-        looks["large"].append(_look(large, much, part))
+        drains: dict[str, list[dict[str, float]]] = {"small": [], "large": []}
+        for _ in range(slices):
+            Gauge(small.url).clear()
+            little = _fill(small, DRAINED, scheduled=kind == "scheduled")
+            drains["small"].append(_look(small, little, DRAINED))
+            little.remove()
+            drains["large"].append(_look(large, much, min(part, calls - much.count(0, million))))
+        for name, each in drains.items():
+            looks[name].append(_together(each))
         last = looks["large"][-1]["rate"], looks["small"][-1]["rate"]
         print(f"growth, {kind}, {pair + 1}/{pairs}: {last[0]:,.0f} and {last[1]:,.0f}", file=sys.stderr, flush=True)
     much.remove()
@@ -79,6 +89,18 @@ def _pairs(small: Server, large: Server, kind: str, million: int, pairs: int) ->
     }
 
 
+def _together(slices: list[dict[str, float]]) -> dict[str, float]:
+    """Give what several drains amount to: rates are of all that ran in all the time that it took."""
+    ran = sum(each["ran"] for each in slices)
+    return {
+        "rate": ran / sum(each["ran"] / each["rate"] for each in slices),
+        "first": statistics.harmonic_mean([each["first"] for each in slices]),
+        "ran": ran,
+        "commands": sum(each["commands"] for each in slices),
+        "longest": max(each["longest"] for each in slices),
+    }
+
+
 def _fill(server: Server, size: int, *, scheduled: bool) -> Record:
     """Add so many calls; scheduled ones are all due when this returns."""
     record = Record.make(size)
@@ -93,7 +115,7 @@ def _fill(server: Server, size: int, *, scheduled: bool) -> Record:
 
 
 def _look(server: Server, record: Record, calls: int) -> dict[str, float]:
-    """Drain so many more calls, kill the worker, and give the rate, what ran, its commands and the longest script."""
+    """Drain so many more calls, end the worker, and give the rate, what ran, its commands and the longest script."""
     gauge = Gauge(server.url)
     gauge.watch_slow()
     already, before, begun = record.count(0, record.size), gauge.read(), time.monotonic()
@@ -102,7 +124,7 @@ def _look(server: Server, record: Record, calls: int) -> dict[str, float]:
         while (left := already + calls - record.about(0, record.size)) > 0 and time.monotonic() < end:
             worker.check()
             time.sleep(min(0.5, max(0.05, left / 100_000)))  # seldom: who looks takes a processor from whom it looks at
-        time.sleep(0.05)  # until it has told the server of the last ones
+        worker.end()  # killed, it would leave leases that are in the way of the next one
     after, ran = gauge.read(), record.count(0, record.size) - already
     starts = sorted(start for start in record.starts(0, record.size) if start > begun)
     return {

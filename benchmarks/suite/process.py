@@ -55,6 +55,11 @@ class Child:
         if self._talk.process.poll() is not None:
             raise self._talk.died()
 
+    def end(self) -> None:
+        """Ask it to end, so that it leaves nothing half done, and wait until it has."""
+        self._talk.process.terminate()
+        self._talk.process.wait(LIMIT)
+
     def cpu(self) -> float:
         """Give the seconds of CPU that it and what it has started have used."""
         return sum(_cpu(pid) for pid in _family(self._talk.process.pid))

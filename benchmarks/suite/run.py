@@ -132,7 +132,8 @@ def _measured(options: argparse.Namespace, entrants: list[Entrant], failures: li
 
 def _growth(options: argparse.Namespace, server: Server, large: Server) -> dict[str, Any]:
     sizes = (1_000,) if options.smoke else (1_000, 10_000, 100_000)
-    return growing.growth(server, large, million=options.million, pairs=options.pairs, sizes=sizes)
+    slices = 1 if options.smoke else 4
+    return growing.growth(server, large, million=options.million, pairs=options.pairs, slices=slices, sizes=sizes)
 
 
 def _workers(options: argparse.Namespace, server: Server) -> tuple[dict[str, float], ...]:

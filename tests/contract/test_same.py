@@ -329,7 +329,9 @@ class SameAnswers(RuleBasedStateMachine):
         batches: tuple[list[Replay], list[Replay]] = ([], [])
         for found in draw(st.lists(st.sampled_from([None, *self.letters()]), min_size=1, max_size=3)):
             key = (found[0].key if found else None) or draw(keys)
-            asked = Replay(key, draw(st.sampled_from(["1", "4", "5", "6"])), "", self.dated(draw(dues)), draw(st.booleans()))
+            asked = Replay(
+                key, draw(st.sampled_from(["1", "4", "5", "6"])), "", self.dated(draw(dues)), draw(st.booleans())
+            )
             for i, batch in enumerate(batches):
                 batch.append(attrs.evolve(asked, letter=found[i].id if found else ""))
         repeated = draw(st.booleans())

@@ -12,13 +12,15 @@ from shadows.core.lifecycle import ExecutionState
 from shadows.core.scheduling import Due
 from shadows.errors import BrokerUnavailable
 from shadows.ports.admission import Admission, Passage
-from shadows.ports.broker import Claim, Lease, Settlement
+from shadows.ports.broker import Claim, Entry, Lease, Placed, Placement, Settlement
 from shadows.ports.letters import DeadLetter
 from shadows.ports.looking import Counts, Record, Survey
 from shadows.ports.strike_log import Instruction, News
 
-EMPTY = [-1, b"", 0, 0, 1, 1000, [], []]
-"""What claim answers of an empty shadow: due in, cursor, more, left, enrolled, now, inbox, news of strikes."""
+EMPTY = [-1, b"", 0, 0, 1, 1000, [], [], 7, []]
+"""What claim answers of an empty shadow: due in, cursor, more, left, enrolled, now, inbox, news of strikes, fence, what
+is unusual.
+"""
 RECORD = [b"queued", b"r", b"1", b"", b"", b"", b"", b"", b"", b"", 0, 0, 0, b"", 0, b"", 0, b"", b"", []]
 
 
@@ -35,13 +37,12 @@ def test_an_empty_claim() -> None:
 
 
 def test_a_claim_with_leases() -> None:
-    """Five values make a lease, the last of them empty for most; its key is the user's again, it was due when it was
-    placed if nothing else is said, and it started when the script looked at the clock.
+    """Three values make a lease, and its fence follows that of the one before; its key is the user's again, it was due
+    when it was placed if nothing else is said, and it started when the script looked at the clock.
     """
-    first = [b"%72uns:x", b"1-0", 7, b"payload", b"2 900 3 "]
-    second = [b"b", b"2-0", 8, b"", b"1  1 idle"]
-    third = [b"c", b"930-5", 9, b"p", b""]
-    found = answers.claim([1_500_000, b"(1-0", 1, 2, 0, 1000, [], [], *first, *second, *third])
+    leases = [b"%72uns:x", b"1-0", b"payload", b"b", b"2-0", b"", b"c", b"930-5", b"p"]
+    unusual = [0, b"2 900 3 ", 1, b"1  1 idle"]
+    found = answers.claim([1_500_000, b"(1-0", 1, 2, 0, 1000, [], [], 7, unusual, *leases])
     assert found == Claim(
         (
             Lease("runs:x", "1-0", 7, 2, b"payload", 3, 900, 1000),
@@ -64,8 +65,18 @@ def test_a_claim_with_leases() -> None:
 )
 def test_the_mark_of_its_gates_tells_how_a_lease_stands(mark: bytes, dropped: str, *, admitted: bool) -> None:
     """Admitted already, dropped for a reason, or to be asked for."""
-    (lease,) = answers.claim([*EMPTY, b"a", b"1-0", 7, b"", b"1 900 1 " + mark]).leases
+    (lease,) = answers.claim([*EMPTY[:9], [0, b"1 900 1 " + mark], b"a", b"1-0", b""]).leases
     assert (lease.admitted, lease.dropped) == (admitted, dropped)
+
+
+def test_what_became_of_placed_calls() -> None:
+    """Only of those that were not simply placed is there a word, and whose the key is."""
+    entries = [Entry("a", b"", run="1"), Entry("b", b""), Entry("c", b"", run="3")]
+    assert answers.placements([2, b"already", b"9"], entries) == [
+        Placement(Placed.SCHEDULED, "1"),
+        Placement(Placed.SCHEDULED, ""),
+        Placement(Placed.ALREADY, "9"),
+    ]
 
 
 def test_what_became_of_settled_leases() -> None:
@@ -85,7 +96,7 @@ def test_what_became_of_calls_at_their_gates() -> None:
 def test_a_claim_with_news_of_strikes() -> None:
     """What a stranger wrote into the log is passed over, and so is what a later release adds."""
     written = [b"1 one 900 1 = -\nstrike\n\xff", b"1 two - 0 - - later\n", b"\xff", b"1 short", b"1 n soon 0 - -\n"]
-    found = answers.claim([*EMPTY[:7], [b"5-0", 0, *written]], strikes="4-0")
+    found = answers.claim([*EMPTY[:7], [b"5-0", 0, *written], *EMPTY[8:]], strikes="4-0")
     told = (Instruction("one", b"strike\n\xff", Due(at=900), hold=True), Instruction("two"))
     assert found.strikes == News("4-0", "5-0", told, anew=False)
 
@@ -97,7 +108,7 @@ def test_what_is_due_now_is_due_in_no_time_and_not_never() -> None:
 
 def test_a_claim_tells_cancels_from_the_inbox_and_from_what_ended_its_wait() -> None:
     """What was heard comes first; a ring is an empty message, and a key may hold spaces."""
-    inbox = [*EMPTY[:6], [b"7 a b", b"", b"8 %21x"], []]
+    inbox = [*EMPTY[:6], [b"7 a b", b"", b"8 %21x"], *EMPTY[7:]]
     assert answers.claim(inbox).cancels == (("a b", 7), ("!x", 8))
     assert answers.claim(inbox, b"9 c").cancels == (("c", 9), ("a b", 7), ("!x", 8))
     assert answers.claim(EMPTY, b"").cancels == ()

@@ -10,33 +10,35 @@ from shadows.core.gates import REASONS
 from shadows.core.lifecycle import ExecutionState
 from shadows.core.scheduling import Due
 from shadows.ports.admission import Admission, Passage
-from shadows.ports.broker import Claim, Lease, Settlement
+from shadows.ports.broker import Claim, Lease, Placed, Placement, Settlement
 from shadows.ports.letters import DeadLetter
 from shadows.ports.looking import Counts, Record, Standing, Survey
 from shadows.ports.strike_log import Instruction, News
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
+
+    from shadows.ports.broker import Entry
 
 _MARKS: dict[bytes, tuple[Any, ...]] = {b"admitted": (True,), **{word.encode(): (False, word) for word in REASONS}}
 """What the mark of its gates says of a lease: whether it is admitted, and why it was dropped."""
-_HEADER, _LEASE, _WAITING, _READY = 8, 5, 5, 14
+_HEADER, _LEASE, _WAITING, _READY = 10, 3, 5, 14
 
 
 def claim(answer: list[Any], heard: bytes | None = None, *, strikes: str = "") -> Claim:
     """Return a claim; ``heard`` is the message that ended its wait, if one did, ``strikes`` the order's position."""
-    due_in, cursor, more, left, enrolled, started, inbox, moved_to = answer[:_HEADER]
+    due_in, cursor, more, left, enrolled, started, inbox, moved_to, fence, unusual = answer[:_HEADER]
     fields = iter(answer[_HEADER:])
-    leases = tuple(
-        Lease(decode(key.decode()), token.decode(), fence, 1, payload, 1, int(token.partition(b"-")[0]), started)
-        if not rest
-        else _lease(key, token, fence, payload, rest, started)
-        for key, token, fence, payload, rest in zip(*[fields] * _LEASE, strict=True)
-    )
+    leases: list[Lease] = [
+        Lease(decode(key.decode()), token.decode(), number, 1, payload, 1, int(token.partition(b"-")[0]), started)
+        for number, (key, token, payload) in enumerate(zip(*[fields] * _LEASE, strict=True), fence)
+    ]
+    for number, rest in zip(unusual[::2], unusual[1::2], strict=True):
+        leases[number] = _unusual(leases[number], rest)
     messages = inbox if heard is None else [heard, *inbox]
     return Claim(
-        leases,
+        tuple(leases),
         None if due_in < 0 else due_in / 1_000_000,
         cursor.decode(),
         bool(more),
@@ -48,20 +50,28 @@ def claim(answer: list[Any], heard: bytes | None = None, *, strikes: str = "") -
     )
 
 
-def _lease(key: bytes, token: bytes, fence: int, payload: bytes, rest: bytes, started: int) -> Lease:
+def _unusual(lease: Lease, rest: bytes) -> Lease:
     """Return a lease that is not the first one of a first attempt, or was due before it was ready, or has gates."""
     attempt, due, deliveries, mark = rest.split(b" ")
     return Lease(
-        decode(key.decode()),
-        token.decode(),
-        fence,
+        lease.key,
+        lease.token,
+        lease.fence,
         int(attempt),
-        payload,
+        lease.payload,
         int(deliveries),
-        int(due or token.partition(b"-")[0]),
-        started,
+        int(due) if due else lease.due,
+        lease.started,
         *_MARKS.get(mark, ()),
     )
+
+
+def placements(answer: list[Any], entries: Sequence[Entry]) -> list[Placement]:
+    """Return what became of these: the answer tells of those that were not simply placed."""
+    found = [Placement(Placed.SCHEDULED, entry.run) for entry in entries]
+    for number, word, run in zip(answer[::3], answer[1::3], answer[2::3], strict=True):
+        found[number] = Placement(Placed(word.decode()), run.decode())
+    return found
 
 
 def settlements(answer: list[Any], count: int) -> list[Settlement]:
@@ -106,7 +116,7 @@ def _instructions(written: list[bytes]) -> Iterator[Instruction]:
 def moved(answer: list[Any], *, since: str) -> News | None:
     """Return the news for which a script refused to place anything, None if it did not."""
     first: Any = answer[0] if answer else b""
-    return None if isinstance(first, bytes) else news(first, since=since)
+    return None if isinstance(first, bytes | int) else news(first, since=since)
 
 
 def record(key: str, answer: list[Any]) -> Record | None:

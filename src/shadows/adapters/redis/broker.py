@@ -1,6 +1,4 @@
-"""The broker port on Redis or Valkey: each verb is one script, and this is the only file that knows their
-arguments.
-"""
+"""The broker port on Redis or Valkey: each verb is one script."""
 
 from __future__ import annotations
 
@@ -10,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
-from shadows.adapters.redis import answers, scripts
+from shadows.adapters.redis import answers, arguments, scripts
 from shadows.adapters.redis.doors import lines
 from shadows.adapters.redis.driver import (
     Command,
@@ -25,9 +23,8 @@ from shadows.adapters.redis.driver import (
 from shadows.adapters.redis.keys import Keys, encode, is_id
 from shadows.adapters.redis.replicas import Replicas
 from shadows.core.lifecycle import ExecutionState
-from shadows.core.verdict import Kind
 from shadows.errors import BrokenKey, BrokerUnavailable
-from shadows.ports.broker import BATCH, Cancellation, Claim, Entry, Lease, Order, Placed, Placement, Settlement
+from shadows.ports.broker import BATCH, Cancellation, Claim, Entry, Lease, Order, Placement, Settlement
 from shadows.ports.letters import DeadLetter, Replayed
 from shadows.ports.looking import Part, Record, Survey
 from shadows.ports.seeding import Seeding
@@ -38,7 +35,6 @@ if TYPE_CHECKING:
 
     from shadows.core.gates import Gate
     from shadows.core.holder import Holder
-    from shadows.core.scheduling import Due
     from shadows.core.verdict import Verdict
     from shadows.ports.admission import Admission
     from shadows.ports.backend import Terms
@@ -52,7 +48,6 @@ _LINES: Final = {
     "held": ExecutionState.PARKED,
 }
 """Where calls wait that are not ready."""
-_PLACED: Final = {placed.encode(): placed for placed in Placed}
 _PARTS: Final = (Part.WATCH, Part.PAYLOAD, Part.RESULT, Part.STANDING)
 
 
@@ -171,34 +166,18 @@ class RedisBroker:
     scripts: Scripts
 
     async def schedule(self, entries: Sequence[Entry], *, repeated: bool = False, strikes: str = "") -> list[Placement]:
-        batches: list[tuple[Value, ...]] = []
-        for start in range(0, len(entries) or 1, BATCH):
-            arguments: list[Value] = [strikes, int(repeated)]
-            for entry in entries[start : start + BATCH]:
-                arguments += (
-                    encode(entry.key),
-                    "struck" if entry.struck else entry.on_live,
-                    _due(entry.due),
-                    entry.run,
-                    entry.payload,
-                )
-            batches.append(tuple(arguments))
+        parts = _parts(entries) or [entries]
+        batches = [arguments.entries(part, repeated=repeated, strikes=strikes) for part in parts]
         placements: list[Placement] = []
-        for answer in await self.scripts.run_all("schedule", batches):
+        for part, answer in zip(parts, await self.scripts.run_all("schedule", batches), strict=True):
             moved = answers.moved(answer, since=strikes)
             if moved is not None:
                 raise StrikesMoved(moved, partly=bool(placements))
-            words = iter(answer)
-            placements += [Placement(_PLACED[word], run.decode()) for word, run in zip(words, words, strict=True)]
+            placements += answers.placements(answer, part)
         return placements
 
     async def seed(self, seeds: Sequence[Seed], *, restart: bool) -> list[Seeding]:
-        batches: list[tuple[Value, ...]] = []
-        for start in range(0, len(seeds), BATCH):
-            arguments: list[Value] = [int(restart)]
-            for one in seeds[start : start + BATCH]:
-                arguments += (encode(one.key), _due(one.due), one.definition, one.payload)
-            batches.append(tuple(arguments))
+        batches = [arguments.seeds(part, restart=restart) for part in _parts(seeds)]
         return [Seeding(word.decode()) for words in await self.scripts.run_all("seed", batches) for word in words]
 
     async def fallow(self, keys: Sequence[str], *, patience: float) -> None:
@@ -207,16 +186,16 @@ class RedisBroker:
 
     async def claim(self, order: Order, *, patience: float = 0) -> Claim:
         if patience <= 0:
-            return answers.claim(await self.scripts.run("claim", *_order(order)), strikes=order.strikes)
+            return answers.claim(await self.scripts.run("claim", *arguments.order(order)), strikes=order.strikes)
         inbox = self.keys.inbox(order.holder.id)
         doors = (self.keys.bell, inbox) if order.limit else (inbox,)
         heard, reply = await self.driver.wait(
-            ("BLPOP", *doors, patience), self.scripts.command("claim", *_order(order)), patience=patience
+            ("BLPOP", *doors, patience), self.scripts.command("claim", *arguments.order(order)), patience=patience
         )
         first_error([heard])
         message = heard[1] if heard and heard[0] == inbox.encode() else None
         if isinstance(reply, NoScript):
-            reply = await self.scripts.run("claim", *_order(order))
+            reply = await self.scripts.run("claim", *arguments.order(order))
         return answers.claim(checked(reply), message, strikes=order.strikes)
 
     async def ring(self, holder: Holder) -> None:
@@ -234,8 +213,8 @@ class RedisBroker:
         return [admission for answer in replies for admission in answers.admissions(answer)]
 
     async def settle(self, holder: Holder, done: Sequence[tuple[Lease, Verdict]]) -> list[Settlement]:
-        parts = [done[start : start + BATCH] for start in range(0, len(done), BATCH)]
-        replies = await self.scripts.run_all("settle", [self._done(holder, part) for part in parts])
+        parts = _parts(done)
+        replies = await self.scripts.run_all("settle", [self._outcomes(holder, part) for part in parts])
         return [
             each for part, reply in zip(parts, replies, strict=True) for each in answers.settlements(reply, len(part))
         ]
@@ -244,10 +223,14 @@ class RedisBroker:
         early: list[Settlement] = []
         if len(done) > BATCH:
             early = await self.settle(order.holder, done[:-BATCH])
-        settle = self._done(order.holder, done[-BATCH:])
-        words, claimed = await self.scripts.run("turn", scripts.FIRST + 1 + len(settle), *settle, *_order(order))
+        settle = self._outcomes(order.holder, done[-BATCH:])
+        split = scripts.FIRST + 1 + len(settle)
+        words, claimed = await self.scripts.run("turn", split, *settle, *arguments.order(order))
         late = answers.settlements(words, len(done[-BATCH:]))
         return early + late, answers.claim(checked(claimed), strikes=order.strikes)
+
+    def _outcomes(self, holder: Holder, done: Sequence[tuple[Lease, Verdict]]) -> tuple[Value, ...]:
+        return arguments.outcomes(holder, done, patience=self.terms.unknown_task_ttl)
 
     def renew(self, holder: Holder, tokens: Sequence[str]) -> frozenset[str]:
         lost: list[bytes] = []
@@ -328,12 +311,7 @@ class RedisBroker:
         return answers.dead_letter(*found[0]) if found else None
 
     async def replay(self, replays: Sequence[Replay], *, repeated: bool = False, strikes: str = "") -> list[Replayed]:
-        batches: list[tuple[Value, ...]] = []
-        for start in range(0, len(replays), BATCH):
-            arguments: list[Value] = [strikes, int(repeated)]
-            for one in replays[start : start + BATCH]:
-                arguments += (encode(one.key), one.letter, "struck" if one.struck else "keep", _due(one.due), one.run)
-            batches.append(tuple(arguments))
+        batches = [arguments.replays(part, repeated=repeated, strikes=strikes) for part in _parts(replays)]
         words: list[Replayed] = []
         for answer in await self.scripts.run_all("replay", batches):
             moved = answers.moved(answer, since=strikes)
@@ -348,51 +326,7 @@ class RedisBroker:
         removed = iter(about(dead, await self.driver.ask(*commands)) if commands else [])
         return [is_id(letter) and bool(next(removed)) for letter in letters]
 
-    def _done(self, holder: Holder, done: Sequence[tuple[Lease, Verdict]]) -> tuple[Value, ...]:
-        arguments: list[Value] = [holder.id, self.terms.unknown_task_ttl]
-        for lease, verdict in done:
-            arguments += (encode(lease.key), lease.token, lease.fence)
-            if verdict.is_bare:
-                arguments += ("done", verdict.task)
-                continue
-            arguments += (
-                verdict.kind.value,
-                verdict.state.value,
-                verdict.reason,
-                verdict.strikes if verdict.kind is Kind.HOLD else verdict.task,
-                _due(verdict.due),
-                verdict.attempt,
-                lease.deliveries,
-                verdict.body,
-                _follow(verdict),
-            )
-        return tuple(arguments)
 
-
-def _due(due: Due) -> int | str:
-    if due.at is not None:
-        return due.at
-    return "" if due.after is None else f"+{due.after}"
-
-
-def _follow(verdict: Verdict) -> Value:
-    """What comes after a run that ended, as one argument: nearly always nothing."""
-    following = verdict.follow
-    if following is None:
-        return "-" if verdict.last else ""
-    return f"{_due(following.due)} {following.definition} ".encode() + following.payload
-
-
-def _order(order: Order) -> tuple[Value, ...]:
-    known = ("",) if order.known is None else (str(order.recovery), *order.known)
-    return (
-        order.holder.id,
-        order.limit,
-        order.max_deliveries,
-        order.sweep,
-        order.horizon,
-        int(order.hear),
-        order.strikes,
-        int(order.count),
-        *known,
-    )
+def _parts[T](several: Sequence[T]) -> list[Sequence[T]]:
+    """Return them in parts that a script takes."""
+    return [several[start : start + BATCH] for start in range(0, len(several), BATCH)]

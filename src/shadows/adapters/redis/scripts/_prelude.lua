@@ -9,7 +9,7 @@ local queue, bell, dead_letters, strangers = base .. 'queue', base .. '!bell', b
 local fences, requests, workers = base .. '!fence', base .. '!requests', base .. 'workers'
 local runs, results, successors, reports = base .. 'runs:', base .. 'results:', base .. '!next:', base .. '!progress:'
 local past, schedules, at_strikes, gated = base .. '!past:', base .. '!schedules', base .. '!held', base .. '!gates:'
-local GROUP, SMALL, BELL_MAX, BELL_TTL = 'workers', 64, 64, 60000
+local GROUP, SMALL, SINGLES, BELL_MAX, BELL_TTL = 'workers', 64, 2, 64, 60000
 local REMEMBER, REMEMBER_MAX = 60000, 10000
 local LIVE = { scheduled = true, queued = true, running = true, parked = true }
 local call, try = redis.call, redis.pcall
@@ -199,13 +199,19 @@ end
 local finished = {}
 local function forget(id) finished[#finished + 1] = id end
 
+-- To delete one entry, a server reads all before it in its block; one cut takes them where they are the oldest, as they mostly are: what is
+-- older than the oldest pending message has been delivered and acknowledged.  Returns whether it took all.
+local function cut_off()
+  local pending = #finished > SINGLES and tried('XPENDING', stream, GROUP, '-', '+', '1')
+  local oldest = pending and pending[1] and pending[1][1]
+  if not oldest or oldest < finished[1] then return false end  -- as text: where that is mistaken, the count below tells
+  return call('XTRIM', stream, 'MINID', oldest) == #finished
+end
+
 local function forget_all()
   if #finished == 0 then return end
-  for i = 1, #finished, 1000 do
-    local last = math.min(i + 999, #finished)
-    call('XACK', stream, GROUP, unpack(finished, i, last))
-    call('XDEL', stream, unpack(finished, i, last))
-  end
+  for i = 1, #finished, 1000 do call('XACK', stream, GROUP, unpack(finished, i, math.min(i + 999, #finished))) end
+  for i = 1, cut_off() and 0 or #finished, 1000 do call('XDEL', stream, unpack(finished, i, math.min(i + 999, #finished))) end
   finished = {}
 end
 

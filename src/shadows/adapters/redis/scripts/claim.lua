@@ -2,16 +2,17 @@
 --   position in the strike log, '1' to count what is left, '' or the number of this order to recover what is pending for this holder and
 --   not among the ids that follow.
 -- Returns {µs until the next call is due or -1, cursor, 1 if more may be ready, calls left or -1, 1 if presence knows the holder,
---   ms of the server's clock, messages from the inbox, news of the strike log or {}, then key, id, fence, payload, rest for each lease}.
---   rest is '' for the first lease of a first attempt, due as its id says, without gates; else 'attempt due deliveries mark', where due
---   may be '' and mark is that of its gates.
+--   ms of the server's clock, messages from the inbox, news of the strike log or {}, the fence of the first lease, what is unusual, then key,
+--   id, payload for each lease}.  Each lease has the fence after that of the one before it.
+--   Of a lease that is not the first of a first attempt, or was due before its id says, or has gates, what is unusual has its number, counted
+--   from 0, and 'attempt due deliveries mark', where due may be '' and mark is that of its gates.
 -- Guarantee: every lease returned is marked running under its own new fence in this step; nothing else was consumed.
 local PROMOTE, SWEEP, PAGE, NEWER = '50', 100, 200, '!newer:60000'
 local SILENCE, GRACE, DAY = 1500, 10000, 86400000
-local HEADER, LEASE = 8, 5
+local HEADER, LEASE = 10, 3
 
 -- The leases of this claim are written behind the header of its answer.
-local claimed, given, leased = { 0, 0, 0, 0, 0, 0, 0, 0 }, 0, nil
+local claimed, unusual, given, leased = { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }, {}, 0, nil
 
 -- Move what is due to the stream, a bounded step at a time.
 local function promote()
@@ -94,9 +95,11 @@ local function take(holder, most, id, fields, count)
   call('HSET', record, 'state', 'running', 'fence', new, 'lease', leased)
   if not state then call('HSET', record, 'id', id) end
   if watched then announce(key, 'running', watched, new) end
-  local is_plain = attempt == '1' and when == '' and deliveries == 1 and not gate
-  claimed[n + 1], claimed[n + 2], claimed[n + 3], claimed[n + 4] = key, id, last_fence, payload
-  claimed[n + 5] = is_plain and '' or table.concat({ attempt, when, deliveries, gate or '' }, ' ')
+  claimed[n + 1], claimed[n + 2], claimed[n + 3] = key, id, payload
+  if attempt ~= '1' or when ~= '' or deliveries ~= 1 or gate then
+    unusual[#unusual + 1] = given
+    unusual[#unusual + 1] = table.concat({ attempt, when, deliveries, gate or '' }, ' ')
+  end
   given = given + 1
 end
 
@@ -238,6 +241,7 @@ local function claim(first)
   promote()
   local undone = do_chores()
   if broken then
+    forget_all()
     local known = {}
     for i = first + 9, #ARGV do known[ARGV[i]] = true end
     more = recover(limit, most, holder, known, messages)
@@ -266,5 +270,6 @@ local function claim(first)
   claimed[1] = first_due() and math.ceil(math.max(0, first_due() - clock()) * 1000) or -1
   claimed[2], claimed[3], claimed[4] = cursor, (more or undone) and limit > 0 and 1 or 0, ARGV[first + 7] == '1' and count_left() or -1
   claimed[5], claimed[6], claimed[7], claimed[8] = enrolled, now(), messages, news or {}
+  claimed[9], claimed[10] = last_fence - given + 1, unusual
   return claimed
 end

@@ -1,12 +1,11 @@
--- settle: holder, unknown task ttl ms, then key, id, fence, kind, state, reason, task, due, attempt, deliveries, body,
---   follow for each lease.  follow is '' for nothing, '-' if the run is the last by its own decision, else 'due definition payload' of
---   the next occurrence.
+-- settle: holder, unknown task ttl ms, then kind, state, reason, task, due, attempt, deliveries, body, follow, key, id, fence for each lease.
+--   follow is '' for nothing, '-' if the run is the last by its own decision, else 'due definition payload' of the next occurrence.
 --   Of a hold, reason is the strike, task the position that it was judged with, and due when the call was due.
---   A first attempt that ended well, with nothing to keep of it, is only: key, id, fence, done, task.
+--   First attempts of one task that ended well, with nothing to keep of them, are 'done', task, count, and key, id, fence for each.
 -- Returns a number and a word (cancelled, buried, superseded, broken) for each that was not simply settled; they are counted from 0.
 -- Guarantee: each lease counts once, and what follows from it (record, result, next attempt or occurrence, successor,
 --   message) is one step.
-local SETTLED, DONE = 12, 5
+local SETTLED, DONE, LEASED = 12, 3, 3
 
 local function payload_at(id)
   local entry = call('XRANGE', stream, id, id)[1]
@@ -108,7 +107,7 @@ end
 -- What is known of the call that is being settled; one table, for there are many of them.
 local settling = {}
 
-local function settle_one(holder, patience, key, id, fence, kind, state, reason, task, due, attempt, deliveries, body, follow)
+local function settle_one(holder, patience, kind, state, reason, task, due, attempt, deliveries, body, follow, key, id, fence)
   local record = runs .. key
   local found = try('HMGET', record, 'id', 'state', 'fence', 'run', 'cancel', 'watched', 'successor', 'reported', 'gate')
   if failed(found) then
@@ -155,32 +154,38 @@ end
 local function unfit(first, last)
   local i = first
   while i <= last do
-    local kind = ARGV[i + 3]
+    local kind = ARGV[i]
     if kind == 'hold' and no_strikes() then return strike_log end
     if (kind == 'bury' or kind == 'unknown') and failed(try('XLEN', dead_letters)) then return dead_letters end
-    i = i + (kind == 'done' and DONE or SETTLED)
+    i = i + (kind == 'done' and DONE + LEASED * ARGV[i + 2] or SETTLED)
   end
 end
 
+-- In a turn the arguments of a claim follow, and that finishes what this has begun.
 local function settle(first, last)
+  local is_turn = last
   last = last or #ARGV
   local holder, patience, words, i, n = ARGV[first], tonumber(ARGV[first + 1]), {}, first + 2, 0
   local wrong = overwritten() or unfit(i, last)
   if wrong then return wrong end
-  while i <= last do
-    local word
-    if ARGV[i + 3] == 'done' then
-      local key, id, fence, _, task = unpack(ARGV, i, i + DONE - 1)
-      word = complete(key, id, fence, task)
-        or settle_one(holder, patience, key, id, fence, 'end', 'completed', '', task, '', '1', '1', '', '')
-      i = i + DONE
-    else
-      word = settle_one(holder, patience, unpack(ARGV, i, i + SETTLED - 1))
-      i = i + SETTLED
-    end
+  local function tell(word)
     if word ~= 'settled' then words[#words + 1], words[#words + 2] = n, word end
     n = n + 1
   end
-  finish()
+  while i <= last do
+    if ARGV[i] == 'done' then
+      local task, first_lease = ARGV[i + 1], i + DONE
+      i = first_lease + LEASED * ARGV[i + 2]
+      for at = first_lease, i - 1, LEASED do
+        local key, id, fence = ARGV[at], ARGV[at + 1], ARGV[at + 2]
+        tell(complete(key, id, fence, task)
+          or settle_one(holder, patience, 'end', 'completed', '', task, '', '1', '1', '', '', key, id, fence))
+      end
+    else
+      tell(settle_one(holder, patience, unpack(ARGV, i, i + SETTLED - 1)))
+      i = i + SETTLED
+    end
+  end
+  if not is_turn then finish() end
   return words
 end
