@@ -30,12 +30,13 @@ def claim(answer: list[Any], heard: bytes | None = None, *, strikes: str = "") -
     """Return a claim; ``heard`` is the message that ended its wait, if one did, ``strikes`` the order's position."""
     due_in, cursor, more, left, enrolled, started, inbox, moved_to, fence, unusual = answer[:_HEADER]
     fields = iter(answer[_HEADER:])
-    leases: list[Lease] = [
+    leases = [
         Lease(decode(key.decode()), token.decode(), number, 1, payload, 1, int(token.partition(b"-")[0]), started)
         for number, (key, token, payload) in enumerate(zip(*[fields] * _LEASE, strict=True), fence)
     ]
-    for number, rest in zip(unusual[::2], unusual[1::2], strict=True):
-        leases[number] = _unusual(leases[number], rest)
+    for place, rest in zip(unusual[::2], unusual[1::2], strict=True):
+        at: int = place
+        leases[at] = _unusual(leases[at], rest)
     messages = inbox if heard is None else [heard, *inbox]
     return Claim(
         tuple(leases),
