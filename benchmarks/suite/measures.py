@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import statistics
 import time
 from typing import TYPE_CHECKING, Final
 
 import attrs
 
-from benchmarks.server import Meter
 from benchmarks.suite.child import AT_ONCE
 from benchmarks.suite.process import Child, producer, wait_for
 from benchmarks.suite.record import Record
@@ -22,8 +20,6 @@ if TYPE_CHECKING:
 START: Final = 20.0
 """Seconds that a worker may take to its first call."""
 HOUR: Final = 3600.0
-OTHERS: Final = 1
-"""Connections that are not the worker's while it idles: the producer's, if it has one at all."""
 
 type Values = dict[str, float]
 
@@ -36,7 +32,10 @@ class IncompleteError(Exception):
 class Sizes:
     """How much is measured; a cap, in seconds, cuts off whoever is slow, and the rate is of what was done."""
 
-    each: int = 5_000
+    rounds: int = 10
+    """turns of those who take them in short ones"""
+    each: int = 300
+    """calls that are added one by one in a turn"""
     at_once: int = 10_000
     coroutines: int = 100
     many: int = 20_000
@@ -46,7 +45,8 @@ class Sizes:
     drain_cap: float = 2.5
     naps: int = 3_000
     idle: float = 2.0
-    latency: int = 200
+    latency: int = 30
+    """calls for an idle worker in a turn"""
     latency_gap: float = 0.02
     due: int = 1_000
     due_gap: float = 0.0025
@@ -56,13 +56,13 @@ class Sizes:
 
 
 SMOKE: Final = Sizes(
-    each=50, at_once=200, many=500, later=50, naps=100, idle=0.3, latency=10, due=40, lead=0.5, settle=0.1
+    rounds=2, each=25, at_once=200, many=500, later=50, naps=100, idle=0.3, latency=5, due=40, lead=0.5, settle=0.1
 )
 
 
 def add_and_drain(entrant: Entrant, url: str, gauge: Gauge, sizes: Sizes) -> Values:
-    """Look what calls take on the server that wait, add in three ways, and drain it all with one worker."""
-    record = Record.make(max(sizes.each + sizes.at_once + sizes.many, sizes.later))
+    """Look what calls take on the server that wait, add in two ways, and drain it all with one worker."""
+    record = Record.make(max(sizes.at_once + sizes.many, sizes.later))
     try:
         weights = {"memory now": _weigh(entrant, url, gauge, sizes, record, "at_once", together=AT_ONCE)}
         if entrant.library != "bare":
@@ -90,7 +90,6 @@ def _add(entrant: Entrant, url: str, gauge: Gauge, sizes: Sizes, record: Record)
     with producer(entrant, url, record) as adds:
         added = 0
         ways = {
-            "each": {"count": sizes.each},
             "at_once": {"count": sizes.at_once, "together": sizes.coroutines},
             "many": {"count": sizes.many, "together": sizes.batch},
         }
@@ -102,10 +101,6 @@ def _add(entrant: Entrant, url: str, gauge: Gauge, sizes: Sizes, record: Record)
             found[f"add {way} client"] = told["cpu"] / done * 1_000_000
             found |= {f"add {way} {key}": value for key, value in after.since(before, done).items()}
             added += done
-        if entrant.library == "bare":
-            before = gauge.read()
-            done = adds.ask("empty", count=sizes.each)["done"]
-            found["empty script"] = gauge.read().since(before, done)["server"]
     return found, added
 
 
@@ -174,61 +169,6 @@ def io(entrant: Entrant, url: str, gauge: Gauge, sizes: Sizes) -> Values:
         record.remove()
 
 
-def wait(entrant: Entrant, url: str, gauge: Gauge, sizes: Sizes) -> Values:
-    """Have a worker idle, then give it a call now and then, then many that are due at their times."""
-    record = Record.make(10 + sizes.latency + sizes.due)
-    try:
-        with Child("worker", entrant, url, record, scheduling=True) as worker, producer(entrant, url, record) as adds:
-            adds.ask("paced", first=0, count=10, gap=0.01)
-            if wait_for(worker, record, 10, within=START) < 10:  # noqa: PLR2004 - all of them
-                raise IncompleteError("it does not begin")
-            time.sleep(sizes.settle)
-            return (
-                _idle(worker, url, gauge, sizes)
-                | _latency(worker, adds, record, sizes)
-                | _late(worker, adds, record, sizes)
-            )
-    finally:
-        record.remove()
-
-
-def _idle(worker: Child, url: str, gauge: Gauge, sizes: Sizes) -> Values:
-    spent = worker.cpu()
-    sent, executed = Meter(url).commands(sizes.idle)
-    spent = worker.cpu() - spent
-    return {
-        "idle commands": sent.total() / sizes.idle,
-        "idle executed": executed.total() / sizes.idle,
-        "idle client": spent / sizes.idle * 100,
-        "idle connections": gauge.clients() - OTHERS,
-    }
-
-
-def _latency(worker: Child, adds: Child, record: Record, sizes: Sizes) -> Values:
-    added: list[float] = adds.ask("paced", first=10, count=sizes.latency, gap=sizes.latency_gap)["times"]
-    wait_for(worker, record, sizes.latency, first=10, within=sizes.due_cap)
-    return _delays("latency", added, record.starts(10, 10 + sizes.latency))
-
-
-def _late(worker: Child, adds: Child, record: Record, sizes: Sizes) -> Values:
-    first = 10 + sizes.latency
-    due: list[float] = adds.ask("scheduled", first=first, count=sizes.due, gap=sizes.due_gap, lead=sizes.lead)["times"]
-    wait_for(worker, record, sizes.due, first=first, within=due[-1] - time.monotonic() + sizes.due_cap)
-    return _delays("late", due, record.starts(first, first + sizes.due))
-
-
-def _delays(name: str, begins: list[float], starts: list[float]) -> Values:
-    """Give the quantiles of what has started; nothing if more than a twentieth has not."""
-    delays = sorted((start - begin) * 1000 for begin, start in zip(begins, starts, strict=True) if start)
-    if len(delays) < len(begins) * 0.95:
-        return {f"{name} ran": len(delays) / len(begins)}
-    return {
-        f"{name} p50": statistics.median(delays),
-        f"{name} p99": delays[min(len(delays) - 1, int(len(delays) * 0.99))],
-        f"{name} early": sum(delay < -1 for delay in delays),
-    }
-
-
 def _begun(worker: Child, record: Record) -> None:
     end = time.monotonic() + START
     while not record.count(0, record.size):
@@ -240,7 +180,7 @@ def _begun(worker: Child, record: Record) -> None:
 
 def scenarios(entrant: Entrant) -> Mapping[str, Callable[[Entrant, str, Gauge, Sizes], Values]]:
     """Give what is measured of this one."""
-    ways = {"add": add_and_drain, "drain": drain_only, "io": io, "wait": wait}
+    ways = {"add": add_and_drain, "drain": drain_only, "io": io}
     if "add" in entrant.scenarios:
         del ways["drain"]
     return {name: ways[name] for name in entrant.scenarios if name in ways}

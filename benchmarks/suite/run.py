@@ -12,17 +12,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import attrs
-import redis
 
 from benchmarks.peers import ROOT
-from benchmarks.process import ChildDiedError
 from benchmarks.suite import growth as growing
-from benchmarks.suite import measures, page, tables
+from benchmarks.suite import measures, page, tables, together
 from benchmarks.suite.entrants import ENTRANTS, Entrant, named
 from benchmarks.suite.gauge import Gauge
 from benchmarks.suite.imports import imports
 from benchmarks.suite.results import Results, Run, medians
-from benchmarks.suite.targets import judge
+from benchmarks.suite.targets import TARGETS, judge
 from tests.servers import Server
 from tools import cache
 
@@ -30,8 +28,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
 PARTS: Final = ("growth", "workers", "imports", "entrants")
-_BROKEN: Final = (ChildDiedError, measures.IncompleteError, redis.RedisError, OSError, ArithmeticError, LookupError)
-"""What becomes of a measurement that fails: it is reported, and the others go on."""
+SHOWN: Final = ("add each", "drain", "io", "latency p50")
+"""What is shown of a measurement as soon as it is there: the first of these that it has."""
+COMPARED: Final = {each.peer or each.entrant for each in TARGETS if each.key.startswith("latency")}
+"""Whose latencies are held against each other."""
 
 
 def main(arguments: Sequence[str], server_name: Callable[[str | None], str], commit: str) -> int:
@@ -124,7 +124,7 @@ def _measured(options: argparse.Namespace, entrants: list[Entrant], failures: li
         for part in [part for part in ways if part in options.parts.split(",")]:
             try:
                 found = attrs.evolve(found, **ways[part]())
-            except (*_BROKEN, KeyboardInterrupt) as broken:
+            except (*together.BROKEN, KeyboardInterrupt) as broken:
                 failures.append(f"{part}: {type(broken).__name__}: {broken}")
                 print(f"FAILED {failures[-1]}", file=sys.stderr, flush=True)
     return attrs.evolve(found, about=about, failures=tuple(failures))
@@ -156,29 +156,43 @@ def _entrants(
 def _turns(entrants: list[Entrant], server: Server, options: argparse.Namespace, failures: list[str]) -> Iterator[Run]:
     """Let the entrants take turns."""
     sizes = measures.SMOKE if options.smoke else measures.Sizes()
-    gauge, end = Gauge(server.url), time.monotonic() + options.minutes * 60
+    end = time.monotonic() + options.minutes * 60
     for repetition in range(1, max(options.reps, options.other_reps) + 1):
         if time.monotonic() > end:
             print(f"{options.minutes:g} minutes are over; {repetition - 1} repetitions have been made", file=sys.stderr)
             return
-        for scenario in ("add", "drain", "io", "wait"):
-            for entrant in entrants:
-                measure = measures.scenarios(entrant).get(scenario)
-                if measure is None or repetition > (options.reps if entrant.in_targets else options.other_reps):
-                    continue
-                gauge.clear()
-                what = f"{scenario} {repetition}/{options.reps}, {entrant.name}"
-                try:
-                    values = measure(entrant, server.url, gauge, sizes)
-                except _BROKEN as broken:
-                    failures.append(f"{what}: {type(broken).__name__}: {broken}")
-                    print(f"FAILED {failures[-1]}", file=sys.stderr, flush=True)
-                    continue
+        now = [each for each in entrants if repetition <= (options.reps if each.in_targets else options.other_reps)]
+        for scenario, found in _scenarios(now, server, sizes, failures):
+            for entrant, values in found:
                 yield Run(repetition, scenario, entrant.name, values)
-                shown = next(
-                    (f"{key} {values[key]:,.1f}" for key in ("drain", "io", "latency p50") if key in values), ""
-                )
-                print(f"{what}: {shown}", file=sys.stderr, flush=True)
+                shown = next((f"{key} {values[key]:,.1f}" for key in SHOWN if key in values), "")
+                print(f"{scenario} {repetition}/{options.reps}, {entrant.name}: {shown}", file=sys.stderr, flush=True)
+
+
+def _scenarios(
+    entrants: list[Entrant], server: Server, sizes: measures.Sizes, failures: list[str]
+) -> Iterator[tuple[str, together.Found]]:
+    """Measure each scenario once, of those together that are held against each other and feel each moment."""
+
+    def failed(entrant: Entrant, broken: Exception) -> None:
+        failures.append(f"{entrant.name}: {type(broken).__name__}: {broken}")
+        print(f"FAILED {failures[-1]}", file=sys.stderr, flush=True)
+
+    yield "add", together.one_by_one([each for each in entrants if "add" in each.scenarios], server.name, sizes, failed)
+    gauge = Gauge(server.url)
+    for scenario in ("add", "drain", "io"):
+        for entrant in entrants:
+            measure = measures.scenarios(entrant).get(scenario)
+            if measure is not None:
+                gauge.clear()
+                try:
+                    yield scenario, [(entrant, measure(entrant, server.url, gauge, sizes))]
+                except together.BROKEN as broken:
+                    failed(entrant, broken)
+    waiting = [each for each in entrants if "wait" in each.scenarios]
+    compared = [each for each in waiting if each.name in COMPARED]
+    for group in [compared, *([each] for each in waiting if each not in compared)]:
+        yield "wait", together.wait(group, server.name, sizes, failed)
 
 
 def _write(results: Results, path: Path) -> None:

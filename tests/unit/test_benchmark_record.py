@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from benchmarks.suite.measures import _delays
 from benchmarks.suite.record import SAMPLE, Record
+from benchmarks.suite.together import quantiles
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,9 +47,7 @@ def test_a_sample_tells_about_how_many_have_started(record: Record) -> None:
 
 def test_delays_are_told_only_when_nearly_all_have_started() -> None:
     """The quantiles of those that were quick enough would flatter whoever is slow."""
-    starts = [float(number) + 0.002 for number in range(1, 101)]
-    begins = [float(number) for number in range(1, 101)]
-    told = _delays("late", begins, starts)
-    assert told["late p50"] == pytest.approx(2)
-    assert told["late early"] == 0
-    assert _delays("late", begins, [0.0] * 10 + starts[10:]) == {"late ran": 0.9}
+    told = quantiles("late", [float(delay) for delay in range(100, 0, -1)], 100)
+    assert told == {"late p50": 50.5, "late p99": 100, "late early": 0}
+    assert quantiles("late", [-2.0, 2.0, 2.0], 3)["late early"] == 1
+    assert quantiles("late", [2.0] * 90, 100) == {"late ran": 0.9}
