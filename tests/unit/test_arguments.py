@@ -1,49 +1,68 @@
-"""What several have in common is said once."""
-
 from __future__ import annotations
 
-from shadows.adapters.redis import arguments
-from shadows.core import verdict
-from shadows.core.holder import Holder
-from shadows.core.scheduling import AT_ONCE, Due
-from shadows.ports.broker import Entry, Lease, OnLive
+from typing import TYPE_CHECKING, Annotated, Any
 
-WHO = Holder("w", "w@1:30000", 30_000)
-HEAD = ("w@1:30000", 5)
+import pytest
 
+from shadows.dependencies.arguments import by_name, declared
+from shadows.dependencies.retry import Retry
 
-def lease(key: str, fence: int) -> Lease:
-    return Lease(key, f"{fence}-0", fence, 1, b"payload", 1, 900, 1000)
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
-
-def test_entries_are_grouped_while_the_same_is_asked_of_them() -> None:
-    """They keep their order, for two of them may have one key."""
-    batch = [
-        Entry("a", b"1"),
-        Entry("runs:b", b"2", Due(), "r"),
-        Entry("c", b"3", Due(after=5)),
-        Entry("d", b"4", Due(after=5), on_live=OnLive.REPLACE),
-        Entry("e", b"5", Due(at=7), struck=True),
-        Entry("f", b"6", AT_ONCE),
-    ]
-    assert arguments.entries(batch, repeated=False, strikes="4-0") == (
-        *("4-0", "keep 2 ", "a", "", b"1", "%72uns:b", "r", b"2"),
-        *("keep 1 +5", "c", "", b"3", "replace 1 +5", "d", "", b"4"),
-        *("struck 1 7", "e", "", b"5", "keep 1 ", "f", "", b"6"),
-    )
+_retry = Retry(attempts=3)
 
 
-def test_what_may_have_been_sent_before_says_so_behind_the_position() -> None:
-    """Also where there is none."""
-    assert arguments.entries([], repeated=True, strikes="") == ("!",)
-    assert arguments.entries([], repeated=True, strikes="4-0") == ("4-0!",)
+async def ship(order: int, express: bool = False, *tags: str, retry: Retry = _retry, **options: Any) -> None:  # noqa: FBT001, FBT002
+    ...
 
 
-def test_first_attempts_that_ended_well_are_grouped_by_their_tasks() -> None:
-    """Whatever else comes between them begins another group."""
-    one, other, unknown = verdict.completed("one"), verdict.completed("other"), verdict.unknown(b"p", attempt=1)
-    done = [(lease("a", 1), one), (lease("b", 2), one), (lease("c", 3), other), (lease("d", 4), unknown)]
-    assert arguments.outcomes(WHO, [*done, (lease("e", 5), other)], patience=5) == (
-        *(*HEAD, "done", "one", 2, "a", "1-0", 1, "b", "2-0", 2, "done", "other", 1, "c", "3-0", 3),
-        *("unknown", "queued", "", "", "", 1, 1, b"p", "", "d", "4-0", 4, "done", "other", 1, "e", "5-0", 5),
-    )
+async def plain(order: Annotated[int, "id"], name: str = "x", *, retry: Annotated[Retry, _retry]) -> None: ...
+
+
+@pytest.mark.parametrize(
+    ("args", "kwargs"), [((7, True), {}), ((7,), {"express": True}), ((), {"express": True, "order": 7})]
+)
+def test_an_argument_has_its_name_however_it_was_passed(args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    """INV 23: by position or by keyword."""
+    assert by_name(ship, args, kwargs) == {"order": 7, "express": True, "tags": ()}
+
+
+def test_a_default_counts_like_what_was_passed() -> None:
+    """INV 23: and what only the worker fills in is left out, unless somebody supplied it."""
+    assert by_name(ship, (7,), {}) == {"order": 7, "express": False, "tags": ()}
+    assert by_name(plain, (7,), {}) == {"order": 7, "name": "x"}
+    assert by_name(ship, (7,), {"retry": 5})["retry"] == 5
+
+
+def test_other_keywords_have_their_own_names() -> None:
+    """INV 23: not that of the parameter that collects them."""
+    found = by_name(ship, (7, False, "a", "b"), {"colour": "red"})
+    assert found == {"order": 7, "express": False, "tags": ("a", "b"), "colour": "red"}
+
+
+@pytest.mark.parametrize("function", [None, lambda: None, type])
+def test_what_cannot_be_bound_has_the_names_that_it_was_passed_by(function: Callable[..., Any] | None) -> None:
+    """FAULT 24: an unknown task, another signature than when the call was placed, or none at all."""
+    assert by_name(function, (1,), {"order": 7}) == {"order": 7}
+
+
+def test_what_a_function_declares() -> None:
+    """FAULT 24: its parameters and what they are; text is evaluated, and ``Annotated`` is looked into."""
+    names, kinds = declared(plain)
+    assert names == ["order", "name", "retry"]
+    assert kinds["order"] is int
+    assert declared(ship)[0] is None
+    assert declared(lambda: None) == ([], {})
+
+
+def test_an_annotation_that_cannot_be_evaluated_tells_nothing() -> None:
+    """FAULT 24: it refuses no strike."""
+
+    async def broken(order: int, name: str) -> None: ...
+
+    broken.__annotations__["order"] = "Missing"
+
+    names, kinds = declared(broken)
+    assert names == ["order", "name"]
+    assert all(isinstance(kind, str) for kind in kinds.values())
