@@ -4,7 +4,8 @@
 | ------------- | ----------------------------------------------------------------------------------- |
 | `run.py`      | the command: which entrants, how often, where the results go                        |
 | `entrants.py` | who is measured, from which packages, with which settings                           |
-| `measures.py` | what is measured of each: add and drain, I/O, waiting                               |
+| `measures.py` | what is measured of each by itself: add and drain, I/O                              |
+| `together.py` | what entrants do in short turns: adding one by one, waiting                         |
 | `turns.py`    | how long one script keeps the server's processor                                    |
 | `growth.py`   | what becomes of shadows as the backlog grows, and with more workers                 |
 | `imports.py`  | how long it takes to import each                                                    |
@@ -20,5 +21,5 @@
 
 The entrants take turns, repetitions outermost, so that a busy minute of the machine hits all alike. Rates are those
 from the first to the last start, so that no import counts. Whoever is slow is cut off after a few seconds, and the
-rate is of what was done. A worker is killed when enough is known.
+rate is of what was done. A worker is killed when enough is known, but where another one goes on.
 """

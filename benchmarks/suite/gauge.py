@@ -74,7 +74,7 @@ class Gauge:
             name.removeprefix("cmdstat_"): about["calls"] for name, about in told.items() if name.startswith("cmdstat_")
         }
         return State(
-            cpu=float(told["used_cpu_sys"]) + float(told["used_cpu_user"]),
+            cpu=_processor(told),
             memory=int(told["used_memory"]) - int(told.get("mem_clients_normal", 0)),
             taken=int(told["total_net_input_bytes"]),
             given=int(told["total_net_output_bytes"]),
@@ -87,8 +87,7 @@ class Gauge:
 
     def processor(self) -> float:
         """Give the seconds of processor time that the server has used."""
-        told = self._client.info("cpu")
-        return float(told["used_cpu_user"]) + float(told["used_cpu_sys"])
+        return _processor(self._client.info("cpu"))
 
     def watch_slow(self) -> None:
         """Begin to note what takes longer than half a millisecond."""
@@ -104,6 +103,10 @@ class Gauge:
             return 0.0, ""
         most = max(ours, key=lambda entry: entry["duration"])
         return most["duration"] / 1000, _name(most["command"])
+
+
+def _processor(told: Any) -> float:
+    return float(told["used_cpu_sys"]) + float(told["used_cpu_user"])
 
 
 def _name(command: object) -> str:

@@ -8,6 +8,7 @@ import os
 import platform
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -174,11 +175,12 @@ def _scenarios(
 ) -> Iterator[tuple[str, together.Found]]:
     """Measure each scenario once, of those together that are held against each other and feel each moment."""
 
-    def failed(entrant: Entrant, broken: Exception) -> None:
-        failures.append(f"{entrant.name}: {type(broken).__name__}: {broken}")
+    def failed(scenario: str, entrant: Entrant, broken: Exception) -> None:
+        failures.append(f"{scenario}, {entrant.name}: {type(broken).__name__}: {broken}")
         print(f"FAILED {failures[-1]}", file=sys.stderr, flush=True)
 
-    yield "add", together.one_by_one([each for each in entrants if "add" in each.scenarios], server.name, sizes, failed)
+    adding = [each for each in entrants if "add" in each.scenarios]
+    yield "add", together.one_by_one(adding, server.name, sizes, partial(failed, "add"))
     gauge = Gauge(server.url)
     for scenario in ("add", "drain", "io"):
         for entrant in entrants:
@@ -188,11 +190,11 @@ def _scenarios(
                 try:
                     yield scenario, [(entrant, measure(entrant, server.url, gauge, sizes))]
                 except together.BROKEN as broken:
-                    failed(entrant, broken)
+                    failed(scenario, entrant, broken)
     waiting = [each for each in entrants if "wait" in each.scenarios]
     compared = [each for each in waiting if each.name in COMPARED]
     for group in [compared, *([each] for each in waiting if each not in compared)]:
-        yield "wait", together.wait(group, server.name, sizes, failed)
+        yield "wait", together.wait(group, server.name, sizes, partial(failed, "wait"))
 
 
 def _write(results: Results, path: Path) -> None:
